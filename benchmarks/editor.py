@@ -132,10 +132,10 @@ def requests(text: str, uri: str) -> dict[str, dict[str, Any]]:
     at: dict[str, Any] = {**document, "position": place}
     shown = {**document, "range": SHOWN}
     line = {"start": {"line": row, "character": 0}, "end": {"line": row, "character": 5}}
-    found = {f"textDocument/{name}": at for name in AT}
-    found |= {f"textDocument/{name}": document for name in WHOLE}
+    requests = {f"textDocument/{name}": at for name in AT}
+    requests |= {f"textDocument/{name}": document for name in WHOLE}
     options = {"tabSize": 4, "insertSpaces": True}
-    return found | {
+    return requests | {
         "textDocument/formatting": {**document, "options": options},
         "textDocument/rangeFormatting": {**document, "range": line, "options": options},
         "textDocument/references": {**at, "context": {"includeDeclaration": True}},
@@ -148,7 +148,7 @@ def requests(text: str, uri: str) -> dict[str, dict[str, Any]]:
 
 async def answered(folder: str) -> dict[str, list[float]]:
     """Return how long each answer takes (milliseconds), for each document."""
-    found: dict[str, list[float]] = {}
+    answers: dict[str, list[float]] = {}
     sound = format_text(spec(LINES, LINE))
     texts = (sound, sound.replace(": conv_bn", ":   conv_bn"), format_text(spec(LINES, FAULTY)))
     for number, text in enumerate(texts):
@@ -157,12 +157,12 @@ async def answered(folder: str) -> dict[str, list[float]]:
         await editor.type(text + "\n")
         await editor.idle()
         times = [await taken(editor.type(text + "\n" * (n % 2))) for n in range(TIMES)]
-        found.setdefault(KEYSTROKE, []).append(statistics.median(times))
+        answers.setdefault(KEYSTROKE, []).append(statistics.median(times))
         await editor.idle()
         for name, params in requests(text, editor.uri).items():
             times = [await taken(editor.say(name, params)) for _ in range(TIMES)]
-            found.setdefault(name, []).append(statistics.median(times))
-    return found
+            answers.setdefault(name, []).append(statistics.median(times))
+    return answers
 
 
 async def taken(work: Awaitable[object]) -> float:
@@ -194,7 +194,7 @@ def measure() -> list[Figure]:
     figures = [every_spec()]
     with tempfile.TemporaryDirectory() as folder:
         for name, times in asyncio.run(answered(folder)).items():
-            shown = ", ".join(f"{each:.1f}" for each in times)
+            shown = ", ".join(f"{time:.1f}" for time in times)
             figure = f"{name.removeprefix('textDocument/')}, {LINES:,} lines (ms)"
             if name == KEYSTROKE:
                 figures.append(Figure(figure, shown))

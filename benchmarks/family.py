@@ -55,10 +55,10 @@ class Equal:
 
     def path(self) -> Path:
         """Return the path of its source; the package is not imported."""
-        found = find_spec(self.package)
-        if found is None or found.origin is None:
+        spec = find_spec(self.package)
+        if spec is None or spec.origin is None:
             raise SystemExit(f"{self.package} is not installed")
-        return Path(found.origin).parent / self.file
+        return Path(spec.origin).parent / self.file
 
 
 NO_HEADS: dict[str, bool | float | str] = {"heads": False}
@@ -90,7 +90,7 @@ EQUAL = [
 
 def measure() -> list[Figure]:
     """Return the time of the slowest build, and the length of each file."""
-    return [slowest(), *(length(each) for each in (EQUAL[:1] if SMALLEST else EQUAL))]
+    return [slowest(), *(length(equal) for equal in (EQUAL[:1] if SMALLEST else EQUAL))]
 
 
 def slowest() -> Figure:
@@ -131,11 +131,11 @@ def lines_of_code(source: str) -> int:
         ):
             text = node.body[0]
             documented.update(range(text.lineno, (text.end_lineno or text.lineno) + 1))
-    found: set[int] = set()
+    lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in IGNORED:
-            found.update(range(token.start[0], token.end[0] + 1))
-    return len(found - documented)
+            lines.update(range(token.start[0], token.end[0] + 1))
+    return len(lines - documented)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ ONE_IN = 20
 
 def measure(seeds: int) -> list[Figure]:
     """Return for each network how many seeds give a verdict."""
-    found = []
+    figures = []
     for name in NAMES:
         text = (ROOT / "tests" / "gated" / f"{name}.inc").read_text("utf-8")
         graph = incgen.compile_spec(
@@ -27,8 +27,8 @@ def measure(seeds: int) -> list[Figure]:
         passed = sum(verify(graph, rungs=[1], seed=seed, batch=2).passed for seed in range(seeds))
         least = seeds - seeds // ONE_IN
         figure = f"{name}, seeds decided of {seeds}"
-        found.append(Figure(figure, str(passed), f"at least {least}", passed >= least))
-    return found
+        figures.append(Figure(figure, str(passed), f"at least {least}", passed >= least))
+    return figures
 
 
 if __name__ == "__main__":

@@ -49,13 +49,13 @@ def main() -> None:
         for written in page.write(results.read(options.results or page.RESULTS)):
             print(f"wrote {written}")
         return
-    found = measure(options)
+    measured = measure(options)
     path = options.results or (page.RESULTS if is_all(options) else None)
     if path is not None:
-        results.write(found, path)
+        results.write(measured, path)
     if not options.json:
-        print(page.text(found), "\n")
-    report(bars.figures(found))
+        print(page.text(measured), "\n")
+    report(bars.figures(measured))
 
 
 def is_all(options: argparse.Namespace) -> bool:
@@ -67,11 +67,11 @@ def is_all(options: argparse.Namespace) -> bool:
 def measure(options: argparse.Namespace) -> results.Results:
     """Return what a run finds."""
     begun = time.monotonic()
-    found = results.Results(datetime.now(UTC).date().isoformat())
-    found.machine = {**machine.described(), "load": round(machine.load(), 2)}
-    found.versions = machine.versions()
-    if found.machine["load"] > 0.5:
-        say(f"the load is {found.machine['load']}: something else is running, so times say little")
+    result = results.Results(datetime.now(UTC).date().isoformat())
+    result.machine = {**machine.described(), "load": round(machine.load(), 2)}
+    result.versions = machine.versions()
+    if result.machine["load"] > 0.5:
+        say(f"the load is {result.machine['load']}: something else is running, so times say little")
     networks = [NETWORKS[name] for name in options.network or NETWORKS]
     if options.smallest:
         networks = networks[:1]
@@ -81,16 +81,16 @@ def measure(options: argparse.Namespace) -> results.Results:
         until = time.monotonic() + (60 * options.minutes - spent) * network.share / left
         left -= network.share
         with tempfile.TemporaryDirectory(prefix="incgen-benchmark-") as folder:
-            one(network, Path(folder), options, found, until)
-    found.seconds = round(time.monotonic() - begun)
-    return found
+            one(network, Path(folder), options, result, until)
+    result.seconds = round(time.monotonic() - begun)
+    return result
 
 
 def one(
     network: Network,
     folder: Path,
     options: argparse.Namespace,
-    found: results.Results,
+    result: results.Results,
     until: float,
 ) -> None:
     """Measure a network, and add what is found."""
@@ -98,7 +98,7 @@ def one(
     if not options.engine:
         for name in network.slow:
             why = f"it compiles for minutes: `--engine {name}` measures it"
-            found.missing.append(results.Missing(f"{ENGINES[name].title}, {network.name}", why))
+            result.missing.append(results.Missing(f"{ENGINES[name].title}, {network.name}", why))
         names = [name for name in names if name not in network.slow]
     engines = [ENGINES[name] for name in names]
     batches = options.batch or ((1,) if options.smallest else BATCHES)
@@ -107,13 +107,13 @@ def one(
     say(f"{network.name}: weights, exports, conversions")
     processes = {engine.process for engine in engines}
     prepared = preparing.prepare(network, folder, processes, options.smallest)
-    found.building += prepared.building
-    found.missing += prepared.missing
+    result.building += prepared.building
+    result.missing += prepared.missing
     wanted = [c for c in wanted if not (options.smallest and c.model == CONVOLUTION)]
     wanted = preparing.present(wanted, folder)
-    found.networks[network.name] = preparing.sizes(network, folder)
+    result.networks[network.name] = preparing.sizes(network, folder)
     limits = (1, 1) if options.smallest else (min(2, options.rounds), options.rounds)
-    rounds.measure(network, wanted, folder, found, until, limits, say)
+    rounds.measure(network, wanted, folder, result, until, limits, say)
 
 
 def say(what: str) -> None:

@@ -53,12 +53,12 @@ def measure_torch() -> list[Figure]:
 
         return run
 
-    found = []
+    figures = []
     for batch, pairs in PAIRS.items():
         images = torch.randn(batch, 3, 224, 224)
         runs = forward(generated, images), forward(published, images)
-        found.append(not_slower("PyTorch, generated / Cadene", batch, *runs, pairs))
-    return found
+        figures.append(not_slower("PyTorch, generated / Cadene", batch, *runs, pairs))
+    return figures
 
 
 def measure_keras() -> list[Figure]:
@@ -75,12 +75,12 @@ def measure_keras() -> list[Figure]:
         compiled = tf.function(lambda inputs: model(inputs, training=False))
         return lambda: compiled(images).numpy()
 
-    found = []
+    figures = []
     for batch, pairs in PAIRS.items():
         images = tf.random.normal((batch, 224, 224, 3))
         runs = forward(generated, images), forward(by_hand, images)
-        found.append(not_slower("Keras, generated / by hand", batch, *runs, pairs))
-    return found
+        figures.append(not_slower("Keras, generated / by hand", batch, *runs, pairs))
+    return figures
 
 
 def measure_flax() -> list[Figure]:
@@ -90,15 +90,15 @@ def measure_flax() -> list[Figure]:
 
     jax.config.update("jax_disable_most_optimizations", SMALLEST)  # compiling takes longest
     forward = nnx.jit(lambda model, images: model(images))
-    found = []
+    figures = []
     for batch, pairs in PAIRS.items():
         images = jax.random.normal(jax.random.key(1), (batch, FLAX_SIZE, FLAX_SIZE, 3))
         models = flax_models()
         for model in models:
             model.eval()
         ours, theirs = (partial(ready, forward, model, images) for model in models)
-        found.append(not_slower("Flax, generated / by hand", batch, ours, theirs, pairs))
-    return found + [training_step(batch, pairs) for batch, pairs in STEPS.items()]
+        figures.append(not_slower("Flax, generated / by hand", batch, ours, theirs, pairs))
+    return figures + [training_step(batch, pairs) for batch, pairs in STEPS.items()]
 
 
 def training_step(batch: int, pairs: int) -> Figure:
@@ -111,8 +111,8 @@ def training_step(batch: int, pairs: int) -> Figure:
     def step(model: Any, optimizer: Any, images: Any, labels: Any) -> Any:
         def loss(model: Any) -> tuple[Any, Any]:
             logits = model(images)
-            each = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-            return each.mean(), logits
+            losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+            return losses.mean(), logits
 
         gradients, logits = nnx.grad(loss, has_aux=True)(model)
         optimizer.update(model, gradients)

@@ -32,18 +32,18 @@ def main() -> int:
     """Print all figures; return 1 if one of them misses its bar."""
     option_parser(__doc__).parse_args()
     folder = Path(__file__).resolve().parent
-    found: list[Figure] = []
+    measured: list[Figure] = []
     with ThreadPoolExecutor(2 if SMALLEST else 1) as executor:  # they run as processes
         for script, figures in zip(
             SCRIPTS, executor.map(from_script, map(folder.joinpath, SCRIPTS)), strict=True
         ):
             print(script, file=sys.stderr, flush=True)
-            found += figures
+            measured += figures
     print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores\n")
-    print_table(found)
+    print_table(measured)
     if SMALLEST:
         return 0
-    return 1 if any(figure.reached is False for figure in found) else 0
+    return 1 if any(figure.reached is False for figure in measured) else 0
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def growth(folder: str, form: str, name: str) -> Figure:
     """Measure one command on one form of spec at all sizes."""
     costs = [cost(folder, FORMS[form](layers), name, layers) for layers in SIZES]
     grown = max(later / earlier for earlier, later in combinations(costs, 2))
-    note = "(" + ", ".join(f"{1e6 * each:.0f}" for each in costs) + " us a layer)"
+    note = "(" + ", ".join(f"{1e6 * seconds:.0f}" for seconds in costs) + " us a layer)"
     low, high = min(SIZES), max(SIZES)
     return at_most(f"{name}, {form}: growth from {low:,} to {high:,} layers", grown, BAR, note)
 

@@ -93,18 +93,20 @@ def compared(folder: Path, target: str, kind: str) -> Figure:
     script += ["--evaluate-every=1000000", "--save-every=1000000"]
     loop = [str(REFERENCE / f"train_{target}.py"), kind]
     long, short = STEPS[kind]
-    begun = [run(folder, kind, each, short).processor if short else 0.0 for each in (script, loop)]
+    begun = [
+        run(folder, kind, command, short).processor if short else 0.0 for command in (script, loop)
+    ]
     ours, theirs = list[Run](), list[Run]()
     for pair in range(PAIRS):
         first, second = ((script, ours), (loop, theirs))[:: 1 if pair % 2 == 0 else -1]
         for command, runs in (first, second):
             runs.append(run(folder, kind, command, long))
-    paces = [tuple(each.pace for each in runs) for runs in (ours, theirs)]
+    paces = [tuple(timed.pace for timed in runs) for runs in (ours, theirs)]
     result = Comparison(paces[1], paces[0])  # the images per second of ours over theirs
     low, high = result.interval
-    speeds = " / ".join(f"{1 / statistics.median(each):.0f}" for each in paces)
+    speeds = " / ".join(f"{1 / statistics.median(times):.0f}" for times in paces)
     mine, other = (
-        statistics.median(each.processor for each in runs) - start
+        statistics.median(timed.processor for timed in runs) - start
         for runs, start in zip((ours, theirs), begun, strict=True)
     )
     value = f"{result.ratio:.2f}  ({speeds} images/s, 95 %: {low:.2f} to {high:.2f}; "

@@ -130,7 +130,7 @@ def make(path: Path) -> None:
         return
     published = import_module("published")
     name = PUBLISHED[path.suffix]
-    (chosen,) = (each for each in published.PUBLISHED if each.name == name)
+    (chosen,) = (candidate for candidate in published.PUBLISHED if candidate.name == name)
     model = chosen.build()
     if path.suffix == ".pth":
         import torch

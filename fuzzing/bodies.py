@@ -25,10 +25,10 @@ class Bodies(Definitions):
 
     def statements(self, place: Place, depth: int, number: int) -> list[tree.Statement | tree.Head]:
         """Return consecutive statements, and advance the place past them."""
-        found: list[tree.Statement | tree.Head] = []
+        statements: list[tree.Statement | tree.Head] = []
         for _ in range(number):
-            found += self._statement(place, depth)
-        return found
+            statements += self._statement(place, depth)
+        return statements
 
     def _statement(self, place: Place, depth: int) -> list[tree.Statement | tree.Head]:
         many: list[_Statements] = [self._skip, self._back, self._aux]
@@ -45,8 +45,8 @@ class Bodies(Definitions):
             single += [self._block, self._block, self._join, self._join, self._repeat, self._if]
             single.append(self._group)
             if self.chance(len(single) // len(many) + 1):
-                found = self.one(*many)(place, depth)
-                return found or self._try(place, tree.Call("relu"))
+                statements = self.one(*many)(place, depth)
+                return statements or self._try(place, tree.Call("relu"))
         element = self.one(*single)(place, depth) or calls.op(self, place)
         return self._try(place, element)
 
@@ -55,7 +55,7 @@ class Bodies(Definitions):
 
     def _chain(self, place: Place, depth: int) -> tree.Element:
         inner = place.within(inside=True)
-        found: list[tree.Element] = []
+        elements: list[tree.Element] = []
         for _ in range(2 + self.upto(2)):
             options: list[_Element] = [
                 self._op,
@@ -69,10 +69,10 @@ class Bodies(Definitions):
                 options += [self._join, self._repeat, self._if, self._group]
             element = self.one(*options)(inner, depth - 1) or tree.Call("relu")
             if self.fits(inner, element):
-                found.append(element)
-        if len(found) < 2:
-            return found[0] if found else tree.Call("relu")
-        return tree.Chain(tuple(found))
+                elements.append(element)
+        if len(elements) < 2:
+            return elements[0] if elements else tree.Call("relu")
+        return tree.Chain(tuple(elements))
 
     def _group(self, place: Place, depth: int) -> tree.Element:
         return tree.Group(self.body(place.within(), depth - 1))
@@ -226,18 +226,18 @@ class Bodies(Definitions):
         """Return two paths from one value, written as statements."""
         if place.inside:
             return []
-        found = self._try(place, self._unit(place, 0) or calls.op(self, place), self.label())
-        first = found[0]
+        statements = self._try(place, self._unit(place, 0) or calls.op(self, place), self.label())
+        first = statements[0]
         assert isinstance(first, tree.Statement) and first.label is not None
         inner = place.within(even=True, ranked=True)
-        found += self._try(inner, calls.op(self, inner), self.label())
-        second = found[1]
+        statements += self._try(inner, calls.op(self, inner), self.label())
+        second = statements[1]
         assert isinstance(second, tree.Statement) and second.label is not None
         inner.scenes = [s.at(s.labels[first.label]) for s in inner.scenes]
         third = self._or_relu(inner, self._unit(inner, 0) or calls.op(self, inner))
         label = self.label()
         inner.scenes = [scene.labelled(label) for scene in inner.scenes]
-        found.append(tree.Statement(third, label, origin=first.label))
+        statements.append(tree.Statement(third, label, origin=first.label))
         branches = (
             tree.Statement(None, origin=second.label),
             tree.Statement(self.one(None, tree.Call("relu")), origin=label),
@@ -247,7 +247,7 @@ class Bodies(Definitions):
             if self.fits(inner, join):
                 break
         place.scenes = inner.scenes
-        return [*found, *self._behind(place, join)]
+        return [*statements, *self._behind(place, join)]
 
     def _aux(self, place: Place, depth: int) -> list[tree.Statement | tree.Head]:
         if not place.top:

@@ -114,11 +114,11 @@ def call(choose: Choices, place: Place, name: str) -> tree.Call:
 
 def _by_table(choose: Choices, place: Place, op: Op) -> tree.Call:
     """Return a call with arguments as the row of the op has them."""
-    draws = [(each.name, _draw_of(op, each)) for each in op.attributes]
+    draws = [(argument.name, _draw_of(op, argument)) for argument in op.attributes]
     positional = tuple(
-        _draw_of(op, each)(choose, place)
-        for each in op.positional
-        if not each.must or choose.chance(2)
+        _draw_of(op, argument)(choose, place)
+        for argument in op.positional
+        if not argument.must or choose.chance(2)
     )
     return tree.Call(op.name, positional, _some(choose, place, tuple(draws)))
 
@@ -215,27 +215,29 @@ def dense(choose: Choices, place: Place) -> tree.Call:
 def _convolution(choose: Choices, place: Place, name: str, shape: list[tree.Value]) -> tree.Call:
     size = shape[0]
     assert isinstance(size, tree.Window)
-    found: list[tuple[str, tree.Value]] = []
+    attributes: list[tuple[str, tree.Value]] = []
     dilation = "1"
     if choose.chance(6):
         dilation = values.few(choose, place, "2", "1", "3")
-        found.append(("dilation", dilation))
+        attributes.append(("dilation", dilation))
     if dilation != "1" and choose.chance(2):
-        found.append(("pad", choose.one("half", "same") if place.even else choose.one("2", "same")))
+        attributes.append(
+            ("pad", choose.one("half", "same") if place.even else choose.one("2", "same"))
+        )
     else:
         pad = values.padding(choose, place, size.kernel)
-        found += [("pad", pad)] if pad is not None else []
+        attributes += [("pad", pad)] if pad is not None else []
     if name != "conv" and choose.chance(3):
-        found.append(("multiplier", values.few(choose, place, "2", "1", "3")))
+        attributes.append(("multiplier", values.few(choose, place, "2", "1", "3")))
     if name == "conv" and choose.chance(5):
         groups = choose.one("2", "channels", "1", "3", *place.named("stride", "count"))
         if choose.chance(3):
             shape[1] = "channels"
         else:
             shape[1] = f"{groups} * 2" if choose.chance(2) else f"channels * {groups}"
-        found.append(("groups", groups))
-    found += _some(choose, place, _WEIGHT, 6)
-    return tree.Call(name, tuple(shape), tuple(found))
+        attributes.append(("groups", groups))
+    attributes += _some(choose, place, _WEIGHT, 6)
+    return tree.Call(name, tuple(shape), tuple(attributes))
 
 
 def _pooling(choose: Choices, place: Place, name: str) -> tree.Call:
@@ -246,9 +248,9 @@ def _pooling(choose: Choices, place: Place, name: str) -> tree.Call:
     pad = values.padding(choose, place, size.kernel)
     if pad is None and not all(part.isdigit() for part in (*size.kernel, *size.stride)):
         pad = values.argument(choose, place, "padding")  # presets do not set it
-    found: list[tuple[str, tree.Value]] = [("pad", pad)] if pad is not None else []
+    attributes: list[tuple[str, tree.Value]] = [("pad", pad)] if pad is not None else []
     if choose.chance(3):
-        found.append(("ceil", values.argument(choose, place, "flag")))
+        attributes.append(("ceil", values.argument(choose, place, "flag")))
     if name != "max_pool" and positional[0] != "max" and choose.chance(2):
-        found.append(("count_pad", values.argument(choose, place, "flag")))
-    return tree.Call(name, positional, tuple(found))
+        attributes.append(("count_pad", values.argument(choose, place, "flag")))
+    return tree.Call(name, positional, tuple(attributes))

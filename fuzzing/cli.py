@@ -67,7 +67,7 @@ def command(
 
             subject = Specs(corpus(), seed) if broken == "specs" else Weights(bases(), seed)
             tried = runner.run(
-                subject, count, processes, lambda each: progress(each.progress(count)), keep=folder
+                subject, count, processes, lambda run: progress(run.progress(count)), keep=folder
             )
             failed, text, interrupted = tried.failed, tried.text(), tried.interrupted
         else:

@@ -55,9 +55,9 @@ def climb(
             break
         first = report.divergences[0]
         wrong = [
-            each.path
-            for each in report.comparisons
-            if each.rung == first.rung and each.verdict == "diverges"
+            comparison.path
+            for comparison in report.comparisons
+            if comparison.rung == first.rung and comparison.verdict == "diverges"
         ]
         name = known(first.message, wrong, graph)
         if name is None:

@@ -31,10 +31,10 @@ class Definitions(Draft):
         formals: list[tree.Formal] = []
         arguments: list[str] = []
         for _ in range(self.one(1, 2, 0, 3)):
-            formal = self._formal({each.name for each in formals})
+            formal = self._formal({other.name for other in formals})
             if formal.role == "flag" and self.chance(3):
                 formal = replace(formal, default=self.one("true", "false"))
-            elif any(each.default for each in formals) or self.chance(6):
+            elif any(other.default for other in formals) or self.chance(6):
                 formal = replace(formal, default=values.default(self, formal.role))
             if formals and formals[-1].default and not formal.default:
                 formal = replace(formal, default=values.default(self, formal.role))
@@ -88,14 +88,14 @@ class Definitions(Draft):
     ) -> list[tree.Statement | tree.Head]:
         """Return statements that use the parameters that are still unused."""
         text = tree.body_text(tree.Body(tuple(statements)))
-        found: list[tree.Statement | tree.Head] = []
+        added: list[tree.Statement | tree.Head] = []
         for formal in formals:
             if not tree.names(formal.name, text):
                 element = uses.user(self, place, formal)
                 if not self.fits(place.within(), element):
                     element = uses.test(formal)
-                found += self._try(place, element, self.label())
-        return found
+                added += self._try(place, element, self.label())
+        return added
 
     def _unit(self, place: Place, depth: int) -> tree.Element | None:
         """Return a unit: a new one, or one that exists."""
@@ -134,7 +134,7 @@ class Definitions(Draft):
 
     def _tail(self, inner: Place) -> list[tree.Call]:
         """Return the calls after the head of a unit, which state all they need in constants."""
-        found: list[tree.Call] = []
+        tail: list[tree.Call] = []
         fixed = replace(inner, roles=dict(self.roles))
         for _ in range(self.upto(3)):
             call = self.one(tree.Call("bn"), tree.Call("relu"), None) or calls.op(self, fixed)
@@ -142,5 +142,5 @@ class Definitions(Draft):
             if "height" in names or "width" in names:
                 continue
             if self.fits(fixed, call):
-                found.append(call)
-        return found
+                tail.append(call)
+        return tail

@@ -88,14 +88,14 @@ def examine(
     if spec is not None:
         _same_shape(spec, graph)
         _files_keep_it(spec, graph)
-    found = Examined(sources=sources, graph=graph)
+    examined = Examined(sources=sources, graph=graph)
     if models:
         number = _seed(text)
-        found.counts += climb(graph, sources, rungs, number)
+        examined.counts += climb(graph, sources, rungs, number)
         given = arguments_of(text)
         if given:
-            found.counts += climb_with_arguments(text, graph, sources, given, number)
-    return found
+            examined.counts += climb_with_arguments(text, graph, sources, given, number)
+    return examined
 
 
 def _seed(text: str) -> int:
@@ -105,7 +105,9 @@ def _seed(text: str) -> int:
 
 def _headline(error: SpecError) -> str:
     """Return the first error, without numbers and names."""
-    first = next(each for each in error.diagnostics if each.severity is Severity.ERROR)
+    first = next(
+        diagnostic for diagnostic in error.diagnostics if diagnostic.severity is Severity.ERROR
+    )
     message = re.sub(r"\d+", "9", re.sub(r"`\w+\d`", "`...`", first.message))
     return f"{first.code.value}: {message}"
 
@@ -128,7 +130,11 @@ def _format_keeps_it(text: str, graph: Graph) -> None:
 def _files_keep_it(spec: tree.Spec, graph: Graph) -> None:
     """Check that units and blocks in a separate file give the same network."""
     body = repr(spec.network)
-    used = [each.name for each in spec.definitions if re.search(rf"\b{each.name}\b", body)]
+    used = [
+        definition.name
+        for definition in spec.definitions
+        if re.search(rf"\b{definition.name}\b", body)
+    ]
     if not used:
         return
     head, _, network = replace(spec, definitions=()).text.rpartition("\nnetwork ")
@@ -144,10 +150,10 @@ def _files_keep_it(spec: tree.Spec, graph: Graph) -> None:
         main = Path(folder, "random.inc")
         main.write_text("\n".join(lines) + f"\nnetwork {network}", "utf-8")
         try:
-            found = compile_spec(main)
+            divided = compile_spec(main)
         except SpecError as error:
             raise Fault("files", _headline(error)) from error
-    if _facts(found) != _facts(graph):
+    if _facts(divided) != _facts(graph):
         raise Fault("files", "definitions in a file of their own make another network")
 
 
@@ -168,15 +174,15 @@ def _misfits(spec: tree.Spec, headline: str) -> None:
 
 def _same_shape(spec: tree.Spec, graph: Graph) -> None:
     """Check that the generator's own rules for shapes agree with incgen's."""
-    found = graph.nodes[next(iter(graph.outputs.values()))].shape
+    shape = graph.nodes[next(iter(graph.outputs.values()))].shape
     try:
         expected = output_of(spec)
     except TooLarge:
         return
     except Misfit as error:
         raise Fault("rules", f"the generator says that it does not fit: {error}") from error
-    if found != expected:
-        raise Fault("rules", f"the generator expects {expected}, the graph has {found}")
+    if shape != expected:
+        raise Fault("rules", f"the generator expects {expected}, the graph has {shape}")
 
 
 # ---------------------------------------------------------------- other arguments
@@ -192,7 +198,7 @@ def examined_text(spec: tree.Spec) -> str:
 def arguments_of(text: str) -> dict[str, Any]:
     """Return the values that such a line names."""
     line = re.search(r"^# arguments: (.*)", text, re.MULTILINE)
-    given = dict(each.split("=") for each in line[1].split()) if line else {}
+    given = dict(pair.split("=") for pair in line[1].split()) if line else {}
     return {name: _setting(value) for name, value in given.items()}
 
 

@@ -62,7 +62,7 @@ class Fault(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FailedNetwork:
     """A failure of one random network.
 
     Attributes:
@@ -100,13 +100,13 @@ def known(message: str, paths: Iterable[str], graph: Graph) -> str | None:
 
 def _in_front(graph: Graph, ends: Iterable[int]) -> set[int]:
     """Return the nodes that some nodes depend on."""
-    found: set[int] = set()
+    nodes: set[int] = set()
     left = list(ends)
     while left:
-        before = set(graph.nodes[left.pop()].inputs) - found
-        found |= before
+        before = set(graph.nodes[left.pop()].inputs) - nodes
+        nodes |= before
         left += before
-    return found
+    return nodes
 
 
 def _node(graph: Graph, key: str) -> int | None:

@@ -137,8 +137,8 @@ class _Walk:
             case tree.Chain():
                 if "\n" in tree.body_text(tree.Body((tree.Statement(element),))):
                     yield "statements", "chain of lines"
-                for each in element.elements:
-                    yield from self.element(each, (*where, "chain"))
+                for inner in element.elements:
+                    yield from self.element(inner, (*where, "chain"))
             case tree.Join():
                 yield from ((f"{element.kind} in", place) for place in {*where})
                 number = len(element.body.statements)

@@ -31,7 +31,7 @@ def lint(sources: Mapping[int, Mapping[str, str]]) -> dict[int, str]:
     Returns:
         Messages by network number, for those that have any.
     """
-    found: dict[int, list[str]] = {}
+    messages: dict[int, list[str]] = {}
     with tempfile.TemporaryDirectory(prefix="incgen-") as folder:
         for number, texts in sources.items():
             for target, text in texts.items():
@@ -50,7 +50,7 @@ def lint(sources: Mapping[int, Mapping[str, str]]) -> dict[int, str]:
                 named = [(re.match(r"n(\d+)_", part), part.strip()) for part in parts]
                 for name, part in named:
                     if name is not None:
-                        found.setdefault(int(name[1]), []).append(part)
-                if not found:
+                        messages.setdefault(int(name[1]), []).append(part)
+                if not messages:
                     raise RuntimeError(f"ruff failed: {said[:500]}")
-    return {number: "\n".join(parts)[:2000] for number, parts in found.items()}
+    return {number: "\n".join(parts)[:2000] for number, parts in messages.items()}

@@ -52,7 +52,7 @@ def spread(
                 if not workers:
                     return
                 ready = wait([worker.connection for worker in workers])
-                for worker in [each for each in workers if each.connection in ready]:
+                for worker in [candidate for candidate in workers if candidate.connection in ready]:
                     task, result = worker.task, worker.result()
                     following = next(waiting, None) if worker.can_go_on else None
                     if following is None:

@@ -27,12 +27,12 @@ def reduced(spec: tree.Spec, fails: Callable[[tree.Spec], bool], tries: int = 60
         tries: The maximum number of calls of `fails`.
     """
     tried = {spec.text}
-    smaller, place, found = list(_smaller(spec)), 0, False
+    smaller, place, shrunk = list(_smaller(spec)), 0, False
     while tries > 0:
         if place == len(smaller):
-            if not found:
+            if not shrunk:
                 break
-            place, found = 0, False  # parts that were needed before may not be needed now
+            place, shrunk = 0, False  # parts that were needed before may not be needed now
             continue
         other = _tidied(smaller[place])
         text = other.text
@@ -41,7 +41,7 @@ def reduced(spec: tree.Spec, fails: Callable[[tree.Spec], bool], tries: int = 60
             tries -= 1
             if fails(other):
                 # this place now holds what followed the removed part
-                spec, smaller, found = other, list(_smaller(other)), True
+                spec, smaller, shrunk = other, list(_smaller(other)), True
                 place = min(place, len(smaller))
                 continue
         place += 1
@@ -60,8 +60,8 @@ def _smaller(part: Any) -> Iterator[Any]:
             yield from _of_items(part)
         case tree.Body(statements):
             yield from map(tree.Body, _fewer(statements, least=1))
-            for number, each in enumerate(statements):
-                for inner in _bodies_in(each):
+            for number, statement in enumerate(statements):
+                for inner in _bodies_in(statement):
                     rest = statements[number + 1 :]
                     yield tree.Body((*statements[:number], *inner.statements, *rest))
         case tree.Chain(elements):
@@ -108,7 +108,7 @@ def _of_node(part: Any) -> Iterator[Any]:
                 yield otherwise
                 yield replace(part, otherwise=otherwise.then)
             yield tree.Conditional(condition, then)
-            yield from (replace(part, condition=each) for each in _operands(condition))
+            yield from (replace(part, condition=operand) for operand in _operands(condition))
         case tree.Call(name, positional, attributes):
             if positional or attributes or name not in ("relu", "identity"):
                 yield tree.Call("relu")
@@ -127,7 +127,7 @@ def _of_spec(spec: tree.Spec) -> Iterator[tree.Spec]:
     yield from (replace(spec, other=less) for less in _fewer(spec.other))
     yield from (replace(spec, constants=less) for less in _fewer(spec.constants))
     if spec.preset is None:
-        yield from (replace(spec, preset=each) for each in ("torch", "caffe", "tf"))
+        yield from (replace(spec, preset=preset) for preset in ("torch", "caffe", "tf"))
 
 
 def _of_window(window: tree.Window) -> Iterator[tree.Window]:
@@ -137,7 +137,7 @@ def _of_window(window: tree.Window) -> Iterator[tree.Window]:
         if small != window.kernel and window.kernel != ("1", "1"):
             yield replace(window, kernel=small)
     if len(window.stride) == 2:
-        yield from (replace(window, stride=(each,)) for each in window.stride)
+        yield from (replace(window, stride=(number,)) for number in window.stride)
 
 
 def _of_items(items: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
@@ -153,7 +153,7 @@ def _of_expression(text: str) -> Iterator[str]:
     yield from _operands(text)
     if text not in ("true", "false"):
         numbers = ("1", "2", "4", "8") if text.isdigit() else ("1", "2")
-        yield from (each for each in numbers if not text.isdigit() or int(each) < int(text))
+        yield from (number for number in numbers if not text.isdigit() or int(number) < int(text))
 
 
 def _operands(expression: str) -> Iterator[str]:
@@ -175,7 +175,7 @@ def _fewer(items: Sequence[_T], least: int = 0) -> Iterator[tuple[_T, ...]]:
 def _bodies_in(part: Any) -> list[tree.Body]:
     """Return the bodies in a statement or its element, any of which could stand there."""
     part = part.element if isinstance(part, tree.Statement) else part
-    values = [getattr(part, each.name) for each in fields(part)] if part is not None else []
+    values = [getattr(part, field.name) for field in fields(part)] if part is not None else []
     return [value for value in values if isinstance(value, tree.Body)]
 
 
@@ -186,15 +186,15 @@ def _changed(part: _T, change: Callable[[Any], Any]) -> _T:
     """Change every node of a tree, the innermost first."""
     made: Any = part
     if isinstance(part, tuple):
-        made = tuple(_changed(each, change) for each in part)
+        made = tuple(_changed(item, change) for item in part)
     elif is_dataclass(part) and not isinstance(part, type):
-        inner = {each.name: _changed(getattr(part, each.name), change) for each in fields(part)}
+        inner = {field.name: _changed(getattr(part, field.name), change) for field in fields(part)}
         made = change(replace(part, **inner))
     return made  # type: ignore[no-any-return]
 
 
 def _uncommented(node: Any) -> Any:
-    comments = (each.name for each in fields(node) if each.name in ("doc", "comment"))
+    comments = (field.name for field in fields(node) if field.name in ("doc", "comment"))
     return replace(node, **dict.fromkeys(comments, ""))
 
 
@@ -207,7 +207,7 @@ def _tidied(spec: tree.Spec) -> tree.Spec:
     network = spec.network
     size = " ".join((*network.size, network.channels))
     unused = _unnamed(network.formals, network.body, size)
-    formals = tuple(each for n, each in enumerate(network.formals) if n not in unused)
+    formals = tuple(formal for n, formal in enumerate(network.formals) if n not in unused)
     return replace(spec, network=replace(network, formals=formals))
 
 
@@ -227,7 +227,7 @@ def _without_formal(spec: tree.Spec, number: int, place: int) -> tree.Spec:
             return replace(node, formals=(*node.formals[:place], *node.formals[place + 1 :]))
         if not isinstance(node, tree.Call) or node.name != block.name:
             return node
-        named = tuple(each for each in node.attributes if each[0] != gone)
+        named = tuple(attribute for attribute in node.attributes if attribute[0] != gone)
         return tree.Call(
             node.name, (*node.positional[:place], *node.positional[place + 1 :]), named
         )

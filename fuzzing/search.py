@@ -19,7 +19,7 @@ from pathlib import Path
 from fuzzing import tree
 from fuzzing.coverage import everything
 from fuzzing.examine import RUNGS, Examined, examine, examined_text
-from fuzzing.faults import Fault, Found
+from fuzzing.faults import FailedNetwork, Fault
 from fuzzing.lint import can_lint, lint
 from fuzzing.processes import spread
 from fuzzing.reduce import reduced
@@ -57,7 +57,7 @@ class Report:
     seed: int
     tally: Tally = field(default_factory=Tally)
     kinds: Counter[str] = field(default_factory=Counter)
-    faults: list[Found] = field(default_factory=list)
+    faults: list[FailedNetwork] = field(default_factory=list)
     saved: list[Path] = field(default_factory=list)
     linted: bool = True
     interrupted: KeyboardInterrupt | None = None
@@ -71,8 +71,11 @@ class Report:
     def text(self) -> str:
         """Return the printed report; `tally.coverage.table()` lists everything that was seen."""
         lines = []
-        for found in self.faults:
-            lines += [f"network {found.number} of seed {self.seed}: {found.message}", found.text]
+        for failure in self.faults:
+            lines += [
+                f"network {failure.number} of seed {self.seed}: {failure.message}",
+                failure.text,
+            ]
         lines += self.tally.lines()
         if self.kinds:
             lines.append(f"{sum(self.kinds.values()):,} with faults:")
@@ -125,7 +128,7 @@ def search(
     try:
         for batch, tally in spread(action, batches, processes):
             report.tally.add(_died(batch, seed) if tally is None else tally)
-            report.kinds = Counter(found.kind for found in report.tally.found)
+            report.kinds = Counter(failure.kind for failure in report.tally.found)
             if progress is not None:
                 progress(_progress(report, count))
         chosen = _chosen(report.tally.found)
@@ -134,13 +137,13 @@ def search(
         if chosen:
             if progress is not None:
                 progress(f"making {len(chosen)} specs small")
-            done = {found.number: result for found, result in spread(small, chosen, processes)}
-            report.faults = [done.get(found.number) or found for found in chosen]
+            done = {failure.number: result for failure, result in spread(small, chosen, processes)}
+            report.faults = [done.get(failure.number) or failure for failure in chosen]
     except KeyboardInterrupt as error:
         report.interrupted = error
         report.faults = _chosen(report.tally.found)
     if save is not None:
-        report.saved = [saved(found, seed, save) for found in report.faults]
+        report.saved = [saved(failure, seed, save) for failure in report.faults]
     report.elapsed = time.monotonic() - began
     return report
 
@@ -154,28 +157,30 @@ def _died(batch: range, seed: int) -> Tally:
     """Return what is known of networks whose process died."""
     text = "\n".join(f"# network {n}\n{random_spec(seed, n).text}" for n in batch)
     message = f"the process died at one of the networks {batch.start} to {batch.stop - 1}"
-    return Tally(seen=len(batch), found=[Found(batch.start, "crash", "crash", message, text)])
+    return Tally(
+        seen=len(batch), found=[FailedNetwork(batch.start, "crash", "crash", message, text)]
+    )
 
 
-def _chosen(found: Sequence[Found]) -> list[Found]:
+def _chosen(failures: Sequence[FailedNetwork]) -> list[FailedNetwork]:
     """Return some failures of each kind."""
     seen: Counter[str] = Counter()
     chosen = []
-    for each in found:
-        seen[each.kind] += 1
-        if seen[each.kind] <= (REPORTED_NUMERIC if each.numeric else REPORTED):
-            chosen.append(each)
+    for failure in failures:
+        seen[failure.kind] += 1
+        if seen[failure.kind] <= (REPORTED_NUMERIC if failure.numeric else REPORTED):
+            chosen.append(failure)
     return chosen
 
 
-def saved(found: Found, seed: int, folder: Path) -> Path:
+def saved(failure: FailedNetwork, seed: int, folder: Path) -> Path:
     """Write a failing spec; its first line says how it was found."""
     folder.mkdir(parents=True, exist_ok=True)
-    title = re.sub(r"\W+", "_", found.kind.partition(":")[0])
-    path = folder / f"{title}_{seed}_{found.number}.inc"
-    first = found.message.split("\n")[0][:200]
-    head = f"# Network {found.number} of seed {seed}: {first}\n"
-    files.replace(path, (head + found.text).encode("utf-8"))
+    title = re.sub(r"\W+", "_", failure.kind.partition(":")[0])
+    path = folder / f"{title}_{seed}_{failure.number}.inc"
+    first = failure.message.split("\n")[0][:200]
+    head = f"# Network {failure.number} of seed {seed}: {first}\n"
+    files.replace(path, (head + failure.text).encode("utf-8"))
     return path
 
 
@@ -199,7 +204,9 @@ def examine_batch(
                 passed[number] = examined, spec, text
             except Fault as fault:
                 tally.found.append(_found(number, fault, text))
-        sources = {n: each.sources for n, (each, _, _) in passed.items() if each.graph is not None}
+        sources = {
+            n: result.sources for n, (result, _, _) in passed.items() if result.graph is not None
+        }
         messages = lint(sources) if can_lint() else {}
         for number, (examined, spec, text) in passed.items():
             if number in messages:
@@ -210,8 +217,8 @@ def examine_batch(
     return tally
 
 
-def _found(number: int, fault: Fault, text: str) -> Found:
-    return Found(number, fault.where, fault.kind, str(fault), text, fault.numeric)
+def _found(number: int, fault: Fault, text: str) -> FailedNetwork:
+    return FailedNetwork(number, fault.where, fault.kind, str(fault), text, fault.numeric)
 
 
 def _count(tally: Tally, examined: Examined, spec: tree.Spec, text: str) -> None:
@@ -237,25 +244,25 @@ def _rungs(targets: Sequence[str]) -> Sequence[int]:
 
 
 def minimised(
-    found: Found, seed: int, rungs: Sequence[int], targets: Sequence[str] = tuple(TARGETS)
-) -> Found:
+    failure: FailedNetwork, seed: int, rungs: Sequence[int], targets: Sequence[str] = tuple(TARGETS)
+) -> FailedNetwork:
     """Return a failure with the smallest spec that is found to fail in the same way."""
-    if found.where == "crash":
-        return found
-    end, messages = time.monotonic() + REDUCING, [found.message]
-    lower = tuple(rung for rung in rungs if f"rung {rung}" <= found.where) or tuple(rungs)
-    models = found.where not in ("check", "build", "format", "rules", "lint")
+    if failure.where == "crash":
+        return failure
+    end, messages = time.monotonic() + REDUCING, [failure.message]
+    lower = tuple(rung for rung in rungs if f"rung {rung}" <= failure.where) or tuple(rungs)
+    models = failure.where not in ("check", "build", "format", "rules", "lint")
 
     def fails(other: tree.Spec) -> bool:
         fault = _fault_of(other, lower, models, targets) if time.monotonic() < end else None
-        if fault is None or fault.kind != found.kind:
+        if fault is None or fault.kind != failure.kind:
             return False
         messages.append(str(fault))
         return True
 
     with _quiet():
-        small = reduced(random_spec(seed, found.number), fails)
-    return replace(found, message=messages[-1], text=examined_text(small))
+        small = reduced(random_spec(seed, failure.number), fails)
+    return replace(failure, message=messages[-1], text=examined_text(small))
 
 
 def _fault_of(

@@ -67,9 +67,9 @@ class _Author(Bodies):
         self.roles[name] = role
 
     def _defaults(self, preset: str | None) -> tuple[tuple[str, str, tree.Value], ...]:
-        found: list[tuple[str, str, tree.Value]] = []
+        defaults: list[tuple[str, str, tree.Value]] = []
         if preset is None:
-            found += [
+            defaults += [
                 ("conv", "pad", self.one("half", "same", "valid", "0")),
                 ("pool", "pad", self.one("half", "same", "valid")),
                 ("pool", "ceil", self.one("false", "true")),
@@ -86,9 +86,9 @@ class _Author(Bodies):
             flags = [name for name, role in self.roles.items() if role == "flag"]
             if flags and extra[2] in ("true", "false"):
                 extra = (*extra[:2], self.one(*flags))
-            if extra[:2] not in [each[:2] for each in found]:
-                found.append(extra)
-        return tuple(found)
+            if extra[:2] not in [default[:2] for default in defaults]:
+                defaults.append(extra)
+        return tuple(defaults)
 
     def _network(self, roles: dict[str, str]) -> tuple[tree.Network, tuple[tuple[str, str], ...]]:
         doc = self.doc(4)
@@ -155,10 +155,10 @@ class _Author(Bodies):
         kind = self.one("none", "logits", "logits", "flat")
         if kind == "none":
             return []
-        found: list[tree.Statement | tree.Head] = []
+        statements: list[tree.Statement | tree.Head] = []
         if place.maps and kind == "logits":
             pool = tree.Call(self.one("global_avg_pool", "global_max_pool"))
-            found += self._try(place, pool, label=None)
+            statements += self._try(place, pool, label=None)
         elif place.maps and self.chance(2):
-            found += self._try(place, tree.Call("flatten"), label=None)
-        return found + self._try(place, calls.dense(self, place), label="logits")
+            statements += self._try(place, tree.Call("flatten"), label=None)
+        return statements + self._try(place, calls.dense(self, place), label="logits")

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from fuzzing.coverage import Coverage
-from fuzzing.faults import Found
+from fuzzing.faults import FailedNetwork
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Tally:
     rejected: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     untold: Counter[str] = field(default_factory=Counter)
-    found: list[Found] = field(default_factory=list)
+    found: list[FailedNetwork] = field(default_factory=list)
     examples: dict[str, str] = field(default_factory=dict)
     coverage: Coverage = field(default_factory=Coverage)
     seconds: float = 0.0
@@ -55,7 +55,7 @@ class Tally:
         self.rejected += other.rejected
         self.refused += other.refused
         self.untold += other.untold
-        self.found = sorted([*self.found, *other.found], key=lambda found: found.number)
+        self.found = sorted([*self.found, *other.found], key=lambda failure: failure.number)
         for kind, text in other.examples.items():
             self._example(kind, text)
         self.coverage.add(other.coverage)

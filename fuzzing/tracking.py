@@ -106,8 +106,8 @@ class Tracker:
             case tree.Call():
                 return self._call(element, scene)
             case tree.Chain():
-                for each in element.elements:
-                    scene = scene.at(self._element(each, scene))
+                for inner in element.elements:
+                    scene = scene.at(self._element(inner, scene))
                 return scene.shape
             case tree.Group():
                 return self._body(element.body, scene)
@@ -211,30 +211,30 @@ class Tracker:
             raise Misfit(f"{missing}")
         match name:
             case "conv" | "depthwise_conv" | "separable_conv":
-                found = self._convolved(name, args, shape)
+                output = self._convolved(name, args, shape)
             case "max_pool" | "avg_pool" | "pool":
                 ceil = args.get("ceil", self._default(name, "ceil"))
                 sizes = self._windows(name, args, shape, 1, ceil)
-                found = Shape(shape.channels, *sizes)
+                output = Shape(shape.channels, *sizes)
             case "dense":
-                found = Shape(_whole(args["features"]))
-                if found.channels * shape.size > MAX_KERNEL:
+                output = Shape(_whole(args["features"]))
+                if output.channels * shape.size > MAX_KERNEL:
                     raise TooLarge("a large matrix")
             case "global_avg_pool" | "global_max_pool":
-                found = Shape(shape.channels)
+                output = Shape(shape.channels)
             case "flatten":
-                found = Shape(shape.size)
+                output = Shape(shape.size)
             case "adaptive_avg_pool":
-                found = Shape(shape.channels, *args["window"][0])
+                output = Shape(shape.channels, *args["window"][0])
             case "pad":
                 (top, bottom), (left, right) = _pairs(args["border"])
                 assert shape.height is not None and shape.width is not None
-                found = Shape(
+                output = Shape(
                     shape.channels, shape.height + top + bottom, shape.width + left + right
                 )
             case _:
-                found = _stated(op, args, shape)
-        return _small(found)
+                output = _stated(op, args, shape)
+        return _small(output)
 
     def _convolved(self, name: str, args: dict[str, Any], shape: Shape) -> Shape:
         multiplier = _whole(args.get("multiplier", self._default(name, "multiplier") or 1))
@@ -315,13 +315,13 @@ def bound(call: tree.Call, positional: list[str]) -> dict[str, tree.Value]:
 
 
 def _values(arguments: dict[str, tree.Value], scene: Scene) -> dict[str, Any]:
-    found = {name: _value(value, scene) for name, value in arguments.items()}
+    values = {name: _value(value, scene) for name, value in arguments.items()}
     for value in arguments.values():
         if isinstance(value, tree.Window):
             # whether the window can be read off its place
             parts = (*value.kernel, *value.stride)
-            found["known"] = not any(re.search(r"[a-z]", part) for part in parts)
-    return found
+            values["known"] = not any(re.search(r"[a-z]", part) for part in parts)
+    return values
 
 
 def _value(value: tree.Value, scene: Scene) -> Any:
@@ -387,7 +387,7 @@ def output_of(spec: tree.Spec) -> Shape:
         Misfit: Something does not fit.
     """
     tracker = Tracker(spec.preset, spec.defaults, spec.constants)
-    tracker.definitions = {each.name: each for each in spec.definitions}
+    tracker.definitions = {definition.name: definition for definition in spec.definitions}
     network, names = spec.network, dict(tracker.constants)
     for formal in network.formals:
         assert formal.default is not None

@@ -300,7 +300,7 @@ def _element(element: Element) -> list[str]:
         case Call():
             return [str(element)]
         case Chain():
-            return _chain([_element(each) for each in element.elements])
+            return _chain([_element(inner) for inner in element.elements])
         case Join():
             return list(_braced(element.kind, element.body))
         case Group():

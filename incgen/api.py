@@ -78,7 +78,7 @@ def check_loaded(
             return None, list(error.diagnostics)
     faults = report.diagnostics
     recipes = faults_of_recipes(loaded, parameters, graph)
-    return graph, faults + [each for each in recipes if each not in faults]
+    return graph, faults + [fault for fault in recipes if fault not in faults]
 
 
 def refusals(graph: Graph) -> list[Diagnostic]:
@@ -119,8 +119,8 @@ def generate(
         RequestError: There is no such target, parameter, value or pass.
         TemplateError: A template of the user's is faulty.
     """
-    (found,) = find_targets([target], style)
-    return found.emit(formed(compile_spec(spec, parameters, text=text), deploy))
+    (chosen,) = find_targets([target], style)
+    return chosen.emit(formed(compile_spec(spec, parameters, text=text), deploy))
 
 
 def drawing(
@@ -205,12 +205,12 @@ def build(
     """
     targets = find_targets([target] if isinstance(target, str) else target, style)
     if recipe is None:
-        graph, found = formed(compile_spec(spec, parameters), deploy), None
+        graph, trained = formed(compile_spec(spec, parameters), deploy), None
     elif deploy is not False:
         raise RequestError("a recipe trains a network, and a deployed one cannot be trained")
     else:
-        graph, found = compile_recipe(spec, recipe, parameters)
-    return build_graphs([graph], targets, output, recipe=found, force=force, check=check)
+        graph, trained = compile_recipe(spec, recipe, parameters)
+    return build_graphs([graph], targets, output, recipe=trained, force=force, check=check)
 
 
 def build_graphs(
@@ -242,7 +242,7 @@ def build_graphs(
                 raise OutputError(f"two specs would be written to `{path.as_posix()}`: {help_}")
             texts[path] = sealed(sources[name], graph.digest())
             if recipe is not None:
-                target = next(each for each in targets if each.name == name)
+                target = next(t for t in targets if t.name == name)
                 texts |= _script(graph, recipe, target, path)
     if check:
         return [compared(path, text) for path, text in texts.items()]
@@ -296,8 +296,8 @@ def load(
         TemplateError: A template of the user's is faulty.
         ImportError: The framework is not installed.
     """
-    (found,) = find_targets([target], style)
-    return imported(formed(compile_spec(spec, parameters, text=text), deploy), found)
+    (chosen,) = find_targets([target], style)
+    return imported(formed(compile_spec(spec, parameters, text=text), deploy), chosen)
 
 
 def imported(graph: Graph, target: Target) -> ModuleType:
@@ -323,20 +323,20 @@ def find_targets(names: Sequence[str], style: Style | None = None) -> list[Targe
         places = listed([Path(own, name).as_posix() for name in TARGETS])
         raise RequestError(f"there are no templates: none of {places} is a folder")
 
-    found: dict[str, Target] = {}
+    targets: dict[str, Target] = {}
     for name in names:
         target = target_named(name)
         if name == ONNX:
             raise RequestError("an ONNX file holds weights: call `incgen.export_onnx`")
         if target is None:
-            known = [*TARGETS, ONNX, *(a for each in TARGETS.values() for a in each.aliases)]
+            known = [*TARGETS, ONNX, *(a for t in TARGETS.values() for a in t.aliases)]
             offer = near(name, known) or f"the targets are {listed(sorted([*TARGETS, ONNX]))}"
             raise RequestError(f"there is no target `{name}`: {offer}")
-        found[target.name] = target if style is None else target.styled(style)
-    if not found:
+        targets[target.name] = target if style is None else target.styled(style)
+    if not targets:
         all_ = listed(sorted([*TARGETS, ONNX]))
         raise RequestError(f"no target is given: the targets are {all_}")
-    return list(found.values())
+    return list(targets.values())
 
 
 def find_with_onnx(
@@ -353,7 +353,7 @@ def find_with_onnx(
 
     code = [name for name in names if name != ONNX]
     targets = find_targets(code, style) if code or not names else []
-    return targets, [*(each.name for each in targets), *([ONNX] if ONNX in names else [])]
+    return targets, [*(target.name for target in targets), *([ONNX] if ONNX in names else [])]
 
 
 def emit_all(graph: Graph, targets: Sequence[Target]) -> dict[str, str]:

@@ -33,7 +33,7 @@ from incgen.syntax.loader import load as load_file
 
 if TYPE_CHECKING:
     from incgen.recipes.recipe import Recipe
-    from incgen.recipes.resolve import Found
+    from incgen.recipes.resolve import Resolved
 
 #: The location of a spec: a file, or the name of one that ships with incgen, such as
 #: `bn_inception`.
@@ -105,13 +105,13 @@ def compile_recipe(
         raise RequestError(f"the spec has no recipe `{clipped(recipe)}`{end}")
     given = plain_parameters(parameters)
     own = _own(loaded, given)
-    found = RecipeResolver(loaded, report, own).one(known[recipe])
+    resolved = RecipeResolver(loaded, report, own).one(known[recipe])
     report.stop_on_errors()
-    assert found is not None
-    if found.file is not loaded:
+    assert resolved is not None
+    if resolved.file is not loaded:
         given = {name: value for name, value in given.items() if name not in own}
-    graph = _trained_graph(found, given, report)
-    fit = fitted(found, graph, report)
+    graph = _trained_graph(resolved, given, report)
+    fit = fitted(resolved, graph, report)
     report.stop_on_errors()
     return graph, fit
 
@@ -122,21 +122,21 @@ def _own(loaded: LoadedFile, given: Parameters) -> Parameters:
     return {name: value for name, value in given.items() if name in constants}
 
 
-def _trained_graph(found: Found, given: Parameters, report: Reporter) -> Graph:
+def _trained_graph(resolved: Resolved, given: Parameters, report: Reporter) -> Graph:
     """Expand the network of a recipe, with its settings and those of the user.
 
     Raises:
         SpecError: The spec has faults, or the recipe sets what the network does not have.
         RequestError: The user does.
     """
-    settings = found.recipe.settings
+    settings = resolved.recipe.settings
     try:
-        _settings(found.file, settings)
+        _settings(resolved.file, settings)
     except RequestError as error:
-        trains = found.item.trains
-        span = trains.span if trains is not None else found.item.name.span
+        trains = resolved.item.trains
+        span = trains.span if trains is not None else resolved.item.name.span
         raise SpecError([Diagnostic(Code.UNFIT_RECIPE, str(error), span)]) from None
-    return graph_of(found.file, {**settings, **given}, report)
+    return graph_of(resolved.file, {**settings, **given}, report)
 
 
 def faults_of_recipes(
@@ -154,16 +154,16 @@ def faults_of_recipes(
     faults: dict[Diagnostic, None] = {}
     given, report = plain_parameters(parameters), Reporter()
     graphs: dict[object, Graph] = {(id(loaded), ()): graph} if graph is not None else {}
-    for found in RecipeResolver(loaded, report, _own(loaded, given)).all():
-        values = given if found.file is loaded else {}
-        key = (id(found.file), tuple(sorted(found.recipe.settings.items(), key=repr)))
-        each = Reporter()
+    for resolved in RecipeResolver(loaded, report, _own(loaded, given)).all():
+        values = given if resolved.file is loaded else {}
+        key = (id(resolved.file), tuple(sorted(resolved.recipe.settings.items(), key=repr)))
+        own = Reporter()
         try:  # recipes often share a graph
-            graphs[key] = graphs.get(key) or _trained_graph(found, values, each)
-            fitted(found, graphs[key], each)
+            graphs[key] = graphs.get(key) or _trained_graph(resolved, values, own)
+            fitted(resolved, graphs[key], own)
         except SpecError as error:
             faults |= dict.fromkeys(error.diagnostics)
-        faults |= dict.fromkeys(each.diagnostics)
+        faults |= dict.fromkeys(own.diagnostics)
     return [*report.diagnostics, *faults]
 
 
@@ -177,10 +177,10 @@ def graph_of(loaded: LoadedFile, parameters: Parameters, report: Reporter) -> Gr
     graph = elaborate(program, settings, report)
     if report.failed:
         values = plain_parameters(parameters)
-        found = with_remedies(
+        faults = with_remedies(
             report.diagnostics, loaded.spec, values, lambda other: _faults_with(loaded, other)
         )
-        raise SpecError(found)
+        raise SpecError(faults)
     if graph is None:
         raise AssertionError("elaboration failed without a report")
     return graph

@@ -57,16 +57,16 @@ def assert_up_to_date(
     spec, file = _beside(spec), _beside(file)
     graph = compile_spec(spec, parameters)
     (emitter,) = find_targets([target], style)
-    found = compared(file, sealed(emitter.emit(graph), graph.digest()))
-    if not found.changed:
+    result = compared(file, sealed(emitter.emit(graph), graph.digest()))
+    if not result.changed:
         return
     plain = plain_parameters(parameters)
     settings = "".join(f" --set {name}={str(value).lower()}" for name, value in plain.items())
     command = f"incgen build {_shown(spec)} --target {target} -o {_shown(file)}"
     raise AssertionError(
         f"{_shown(file)} is not what {_shown(spec)} gives: "
-        f"it {found.difference()}; "
-        f"run `{command}{settings}`\n{found.diff()}"
+        f"it {result.difference()}; "
+        f"run `{command}{settings}`\n{result.diff()}"
     )
 
 
@@ -108,8 +108,8 @@ def _beside(path: SpecPath) -> Path:
     while frame.f_back is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back
     caller = Path(frame.f_code.co_filename)
-    found = Path(os.path.abspath(caller.parent / path)) if caller.is_file() else Path(path)
-    return found if found.exists() or find(Path(path))[0] == Path(path) else Path(path)
+    beside = Path(os.path.abspath(caller.parent / path)) if caller.is_file() else Path(path)
+    return beside if beside.exists() or find(Path(path))[0] == Path(path) else Path(path)
 
 
 def _shown(path: Path) -> str:

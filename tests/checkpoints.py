@@ -43,15 +43,15 @@ def listed(name: str) -> dict[str, tuple[int, ...]]:
 
 def listed_slim(name: str) -> dict[str, tuple[int, ...]]:
     """List the variables of a TF-slim checkpoint: a layer without a bias has a normalisation."""
-    found: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     kernels = listed(name)
     for variable, shape in kernels.items():
-        found[variable] = shape
+        shapes[variable] = shape
         scope, _, kind = variable.rpartition("/")
         if kind == "weights" and f"{scope}/biases" not in kernels:
             for end in ("beta", "moving_mean", "moving_variance"):
-                found[f"{scope}/BatchNorm/{end}"] = shape[-1:]
-    return found
+                shapes[f"{scope}/BatchNorm/{end}"] = shape[-1:]
+    return shapes
 
 
 # ---------------------------------------------------------------- writers
@@ -135,11 +135,11 @@ def _table(entries: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    found = b""
+    encoded = b""
     while number >= 128:
-        found += bytes([number & 127 | 128])
+        encoded += bytes([number & 127 | 128])
         number >>= 7
-    return found + bytes([number])
+    return encoded + bytes([number])
 
 
 def masked_crc32c(data: bytes) -> int:

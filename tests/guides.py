@@ -111,9 +111,9 @@ def _yaml(text: str) -> None:
     """Run what a configuration of hooks or of continuous integration runs."""
     import yaml
 
-    found = list(_strings(yaml.safe_load(text)))
-    ours = [each for each in found if each.startswith("incgen ")]
-    assert ours, found
+    lines = list(_strings(yaml.safe_load(text)))
+    ours = [line for line in lines if line.startswith("incgen ")]
+    assert ours, lines
     for command in ours:
         words = shlex.split(command)
         words += [] if any(word.endswith(".inc") for word in words) else ["net.inc"]
@@ -124,14 +124,14 @@ def _yaml(text: str) -> None:
 def _strings(value: object) -> Iterator[str]:
     """Yield the commands in a document: the values of `run` and `entry`."""
     if isinstance(value, dict):
-        for key, each in value.items():
+        for key, child in value.items():
             if key in ("run", "entry"):
-                yield each
+                yield child
             else:
-                yield from _strings(each)
+                yield from _strings(child)
     elif isinstance(value, list):
-        for each in value:
-            yield from _strings(each)
+        for child in value:
+            yield from _strings(child)
 
 
 if __name__ == "__main__":

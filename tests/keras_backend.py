@@ -25,14 +25,14 @@ def run(module: Any, name: str, folder: Path, *, trains: bool = True) -> dict[st
     model = getattr(module, name)()
     module.load_safetensors(model, folder / f"{name}.safetensors")
     x = np.load(folder / f"{name}.npy")
-    found = model.predict_on_batch(x)
-    found = found if isinstance(found, dict) else {"output": found}
+    outputs = model.predict_on_batch(x)
+    outputs = outputs if isinstance(outputs, dict) else {"output": outputs}
     if not trains:
-        return found
-    aims = {key: np.ones_like(value) for key, value in found.items()}
+        return outputs
+    aims = {key: np.ones_like(value) for key, value in outputs.items()}
     model.compile(keras.optimizers.SGD(0.01), "mse")
     model.train_on_batch(x, aims if len(aims) > 1 else aims["output"])
-    return found | {v.path: keras.ops.convert_to_numpy(v).copy() for v in model.weights}
+    return outputs | {v.path: keras.ops.convert_to_numpy(v).copy() for v in model.weights}
 
 
 def main() -> None:

@@ -70,8 +70,8 @@ def in_tflite(model: Any, x: Array, calibration: Array | None = None) -> Outputs
         )
     runner = interpreter.get_signature_runner()
     (given,) = runner.get_input_details()
-    found = [runner(**{given: image[None]}) for image in x]
-    joined = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+    results = [runner(**{given: image[None]}) for image in x]
+    joined = {name: np.concatenate([result[name] for result in results]) for name in results[0]}
     # it renames a single output
     return joined if isinstance(model.output, dict) else {"output": next(iter(joined.values()))}
 

@@ -298,8 +298,8 @@ def fits(live: Live) -> set[tuple[str, str]]:
     graph = incgen.compile_spec(path, live.settings)
     known = layouts.find(path, graph.program.network.name)
     anew = layers_anew(graph, live.fresh, 0)
-    found = finding.search(graph, stored(live), known, anew=anew)
-    return {(each.part, each.layout.name) for each in found if not each.faults and not each.beside}
+    candidates = finding.search(graph, stored(live), known, anew=anew)
+    return {(c.part, c.layout.name) for c in candidates if not c.faults and not c.beside}
 
 
 if __name__ == "__main__":

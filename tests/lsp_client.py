@@ -55,7 +55,7 @@ class Editor:
 
     async def faults(self) -> list[str]:
         """Return the faults of this version, as `line:column-column code: message`."""
-        return [f"{where(each.range)} {each.code}: {each.message}" for each in await self.raw()]
+        return [f"{where(fault.range)} {fault.code}: {fault.message}" for fault in await self.raw()]
 
     async def news(self) -> None:
         """Wait until something new is published of the document."""
@@ -67,28 +67,28 @@ class Editor:
     async def raw(self) -> Sequence[lsp.Diagnostic]:
         """Return the faults of this version as they are sent."""
         while True:
-            found = self.client.published.get(self.uri)
-            if found is not None and found.version == self.version:
-                return found.diagnostics
+            report = self.client.published.get(self.uri)
+            if report is not None and report.version == self.version:
+                return report.diagnostics
             self.client.news.clear()
             await asyncio.wait_for(self.client.news.wait(), _LONGEST)
 
     async def hover(self, mark: str, shift: int = 0) -> str | None:
         """Return what a hover over a piece of text shows."""
         params = lsp.HoverParams(self.document, self.at(mark, shift))
-        found = await self.client.text_document_hover_async(params)
-        if found is None:
+        hover = await self.client.text_document_hover_async(params)
+        if hover is None:
             return None
-        assert isinstance(found.contents, lsp.MarkupContent)
-        return found.contents.value
+        assert isinstance(hover.contents, lsp.MarkupContent)
+        return hover.contents.value
 
     async def offered(self, mark: str, shift: int | None = None) -> list[str]:
         """Return what can be typed behind a piece of text, in the order of an editor."""
         place = self.at(mark, len(mark) if shift is None else shift)
         params = lsp.CompletionParams(self.document, place)
-        found = await self.client.text_document_completion_async(params)
-        assert isinstance(found, lsp.CompletionList)
-        ordered = sorted(found.items, key=lambda item: item.sort_text or item.label)
+        completions = await self.client.text_document_completion_async(params)
+        assert isinstance(completions, lsp.CompletionList)
+        ordered = sorted(completions.items, key=lambda item: item.sort_text or item.label)
         return [item.insert_text or item.label for item in ordered]
 
 

@@ -103,9 +103,9 @@ class Models:
         if len(self.outputs) == 1 or not training:
             assert isinstance(result, torch.Tensor)
             return {self.outputs[0]: result}
-        found: dict[str, Any] = result._asdict()
-        assert list(found) == self.outputs
-        return found
+        outputs: dict[str, Any] = result._asdict()
+        assert list(outputs) == self.outputs
+        return outputs
 
     def keras_outputs(self, x: Array, *, training: bool = False) -> dict[str, Any]:
         """Return the outputs of the Keras model by name, as tensors."""
@@ -212,10 +212,10 @@ def train(models: Models, x: Array, *, penalty: bool = False) -> Step:
     y = tf.constant(channels_last(x))
     with tf.GradientTape() as tape:
         tape.watch(y)
-        found = models.keras_model(y, training=True)
-        found = found if isinstance(found, dict) else {models.outputs[0]: found}
+        computed = models.keras_model(y, training=True)
+        computed = computed if isinstance(computed, dict) else {models.outputs[0]: computed}
         total = tf.add_n(
-            [tf.reduce_sum(found[n] * channels_last(factors[n])) for n in models.outputs]
+            [tf.reduce_sum(computed[n] * channels_last(factors[n])) for n in models.outputs]
         )
         if penalty:
             total += tf.add_n(models.keras_model.losses)
@@ -230,7 +230,7 @@ def train(models: Models, x: Array, *, penalty: bool = False) -> Step:
         for key, v in keras_variables(models.keras_model).items()
         if "running" in key
     }
-    outputs = {name: channels_first(np.asarray(value)) for name, value in found.items()}
+    outputs = {name: channels_first(np.asarray(value)) for name, value in computed.items()}
     return Step((ours, outputs), (gradients, theirs), (statistics, moved))
 
 

@@ -105,15 +105,15 @@ class ListError(Exception):
 
 def read_faults(folder: Path = FAULTS) -> dict[str, Fault]:
     """Return the faults by name, in the order of the rungs."""
-    found: dict[str, Fault] = {}
+    faults: dict[str, Fault] = {}
     for path in sorted(folder.glob("*.toml")):
         data = tomllib.loads(path.read_text("utf-8"))
         for row in data["fault"]:
             fault = _fault(row, data)
-            if fault.name in found:
+            if fault.name in faults:
                 raise ListError(f"{path.name}: two faults have the name {fault.name}")
-            found[fault.name] = fault
-    return found
+            faults[fault.name] = fault
+    return faults
 
 
 def read_recipes(folder: Path = FAULTS) -> tuple[str, dict[str, str]]:
@@ -130,8 +130,8 @@ def _fault(row: Mapping[str, Any], data: Mapping[str, Any]) -> Fault:
     """
     fields = dict(row)
     changes = [
-        Change(each["old"], each["new"], _targets(each.get("target", row["target"])))
-        for each in fields.pop("change")
+        Change(change["old"], change["new"], _targets(change.get("target", row["target"])))
+        for change in fields.pop("change")
     ]
     recipe = data["recipes"][fields.pop("recipe")] if "recipe" in fields else ""
     return Fault(
@@ -146,7 +146,7 @@ def _fault(row: Mapping[str, Any], data: Mapping[str, Any]) -> Fault:
 
 def _targets(name: str) -> tuple[str, ...]:
     if name == "scripts":
-        return tuple(each for each in TARGETS if RUNNERS[each].training)
+        return tuple(target for target in TARGETS if RUNNERS[target].training)
     return tuple(TARGETS) if name == "all" else (name,)
 
 
@@ -301,7 +301,7 @@ def main() -> None:
     parser.add_argument("--target", choices=targets, help="only faults of this target")
     given = parser.parse_args()
     names = given.names or [
-        name for name, each in faults.items() if given.target in (None, each.target)
+        name for name, fault in faults.items() if given.target in (None, fault.target)
     ]
     if unknown := [name for name in names if name not in faults]:
         parser.error(f"no such fault: {', '.join(unknown)}")
@@ -314,10 +314,10 @@ def main() -> None:
 
 def _highest(chosen: list[Fault]) -> list[Fault]:
     """Return for each spec and targets the fault that must be caught on the highest rung."""
-    found: dict[tuple[str, str, tuple[str, ...]], Fault] = {}
-    for fault in sorted(chosen, key=lambda each: each.rung):
-        found[fault.text, fault.recipe, fault.compared] = fault
-    return list(found.values())
+    highest: dict[tuple[str, str, tuple[str, ...]], Fault] = {}
+    for fault in sorted(chosen, key=lambda fault: fault.rung):
+        highest[fault.text, fault.recipe, fault.compared] = fault
+    return list(highest.values())
 
 
 def _control(fault: Fault) -> bool:
@@ -349,12 +349,11 @@ def _shown(fault: Fault) -> bool:
 
 def _findings(report: Report) -> str:
     """Return the findings of a report."""
-    found = [f"rung {each.rung}, {each.path}: {each.message}" for each in report.divergences]
-    found += [
-        f"rung {each.rung}, {each.path}: undecided, {each.message}"
-        for each in report.ill_conditioned[:3]
+    findings = [f"rung {d.rung}, {d.path}: {d.message}" for d in report.divergences]
+    findings += [
+        f"rung {c.rung}, {c.path}: undecided, {c.message}" for c in report.ill_conditioned[:3]
     ]
-    return "\n".join(f"    {line}" for line in found or ["nothing is found"])
+    return "\n".join(f"    {line}" for line in findings or ["nothing is found"])
 
 
 if __name__ == "__main__":

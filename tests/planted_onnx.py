@@ -48,12 +48,12 @@ class Fault:
 def read_faults() -> dict[str, Fault]:
     """Return the faults by name."""
     data = tomllib.loads(PATH.read_text("utf-8"))
-    found = {}
+    faults = {}
     for row in data["fault"]:
         fields = {name: value for name, value in row.items() if name != "spec"}
-        found[row["name"]] = Fault(**fields, text=data["specs"][row["spec"]])
-    assert len(found) == len(data["fault"])
-    return found
+        faults[row["name"]] = Fault(**fields, text=data["specs"][row["spec"]])
+    assert len(faults) == len(data["fault"])
+    return faults
 
 
 def source_of(fault: Fault) -> Path:

@@ -162,9 +162,9 @@ def without_counters(state: State) -> State:
 
 def as_yjxiong(state: State) -> State:
     """Rewrite as in 2017: normalisations of 1 x C, another name for the classifier."""
-    found = without_counters(state)
-    found = {key: value[None] if "_bn." in key else value for key, value in found.items()}
-    return {key.replace("last_linear", "fc"): value for key, value in found.items()}
+    tensors = without_counters(state)
+    tensors = {key: value[None] if "_bn." in key else value for key, value in tensors.items()}
+    return {key.replace("last_linear", "fc"): value for key, value in tensors.items()}
 
 
 def as_cadenes_xception(state: State) -> State:
@@ -534,16 +534,16 @@ def evaluate(model: Any, x: Array) -> Array:
     return np.asarray(first(model(channels_last(x), training=False)))
 
 
-def evaluation(found: Trial) -> dict[str, float]:
+def evaluation(case: Trial) -> dict[str, float]:
     """Return differences in evaluation: ours to theirs in its framework, and between ours."""
-    x = images(found.published.size)
-    expected = evaluate(found.theirs, x)[:, int(found.published.background) :]
-    models = [found.torch_model, found.keras_model]
-    if not isinstance(found.theirs, nn.Module):
+    x = images(case.published.size)
+    expected = evaluate(case.theirs, x)[:, int(case.published.background) :]
+    models = [case.torch_model, case.keras_model]
+    if not isinstance(case.theirs, nn.Module):
         models.reverse()
     same = evaluate(models[0](), x)
     differences = {"to theirs": difference(expected, same)}
-    if not found.published.again:
+    if not case.published.again:
         differences["PyTorch to Keras"] = difference(same, evaluate(models[1](), x))
     return differences
 
@@ -557,26 +557,26 @@ class Step:
     statistics: dict[str, Array]
 
 
-def training(found: Trial) -> dict[str, float]:
+def training(case: Trial) -> dict[str, float]:
     """Return differences in a training step in the framework of the implementation."""
-    published = found.published
+    published = case.published
     assert published.steps is not None
     x = images(published.steps, 3)
-    if isinstance(found.theirs, nn.Module):
-        theirs = torch_step(found.theirs, x)
-        ours = torch_step(found.torch_model(), x, published.heads)
-    elif isinstance(found.theirs, Slim):
-        theirs = Step(*found.theirs.step(channels_last(x)))
-        ours = keras_step(found.keras_model(), x, keras_variables)
+    if isinstance(case.theirs, nn.Module):
+        theirs = torch_step(case.theirs, x)
+        ours = torch_step(case.torch_model(), x, published.heads)
+    elif isinstance(case.theirs, Slim):
+        theirs = Step(*case.theirs.step(channels_last(x)))
+        ours = keras_step(case.keras_model(), x, keras_variables)
     else:
-        theirs = keras_step(found.theirs, x, _layer_variables)
-        ours = keras_step(found.keras_model(), x, keras_variables)
+        theirs = keras_step(case.theirs, x, _layer_variables)
+        ours = keras_step(case.keras_model(), x, keras_variables)
     assert len(theirs.outputs) == len(ours.outputs) == 1 + len(published.heads)
     pairs = zip(theirs.outputs, ours.outputs, strict=True)
     return {
         "outputs": max(difference(a, b) for a, b in pairs),
-        "gradients": _gradients(found, theirs, ours),
-        "batch statistics": _statistics(found, theirs, ours),
+        "gradients": _gradients(case, theirs, ours),
+        "batch statistics": _statistics(case, theirs, ours),
     }
 
 
@@ -598,8 +598,8 @@ def torch_step(model: nn.Module, x: Array, heads: tuple[str, ...] = ()) -> Step:
     for output in outputs:
         loss = loss + (output * torch.from_numpy(random.normal(size=output.shape))).sum()
     leaves = {"input": inputs, **dict(model.named_parameters())}
-    found = torch.autograd.grad(loss, list(leaves.values()))
-    gradients = {name: value.numpy() for name, value in zip(leaves, found, strict=True)}
+    grads = torch.autograd.grad(loss, list(leaves.values()))
+    gradients = {name: value.numpy() for name, value in zip(leaves, grads, strict=True)}
     statistics = {name: value.numpy() for name, value in model.named_buffers()}
     return Step([output.detach().numpy() for output in outputs], gradients, statistics)
 
@@ -635,9 +635,9 @@ def _layer_variables(model: Any) -> dict[str, Any]:
     return {f"{layer.name}/{v.name}": v for layer in model.layers for v in layer.weights}
 
 
-def _gradients(found: Trial, theirs: Step, ours: Step) -> float:
+def _gradients(case: Trial, theirs: Step, ours: Step) -> float:
     """Return the largest difference of gradients, each relative to the largest of its tensor."""
-    sources = {key: origin["from"][0] for key, origin in found.manifest["tensors"].items()}
+    sources = {key: origin["from"][0] for key, origin in case.manifest["tensors"].items()}
     sources["input"] = "input"
     largest = 0.0
     for key, gradient in ours.gradients.items():
@@ -646,24 +646,24 @@ def _gradients(found: Trial, theirs: Step, ours: Step) -> float:
     return largest
 
 
-def _statistics(found: Trial, theirs: Step, ours: Step) -> float:
+def _statistics(case: Trial, theirs: Step, ours: Step) -> float:
     """Return the largest difference of the running statistics after a step.
 
     PyTorch averages the unbiased variance and Keras the biased one. If a spec has the other, that
     of its original, it is not compared.
     """
-    kept = "unbiased" if isinstance(found.theirs, nn.Module) else "biased"
+    kept = "unbiased" if isinstance(case.theirs, nn.Module) else "biased"
     largest = 0.0
-    for node in incgen.compile_spec(found.spec, found.published.settings).nodes:
+    for node in incgen.compile_spec(case.spec, case.published.settings).nodes:
         if node.op != "bn":
             continue
         same = node.args["variance"] == kept
         for name in ("running_mean", "running_var") if same else ("running_mean",):
             key = f"{node.path}.{name}"
-            source, *bias = found.manifest["tensors"][key]["from"]
+            source, *bias = case.manifest["tensors"][key]["from"]
             expected = theirs.statistics[source]
             if bias:
-                expected = expected - found.theirs.state_dict()[bias[0]].numpy()
+                expected = expected - case.theirs.state_dict()[bias[0]].numpy()
             largest = max(largest, difference(expected, ours.statistics[key]))
     return largest
 
@@ -684,10 +684,10 @@ COLUMNS = {
 def table(chosen: list[Published]) -> Iterator[list[str]]:
     """Yield a row per implementation: spec, implementation, and the largest differences."""
     for published in chosen:
-        with tempfile.TemporaryDirectory() as folder, trial(published, Path(folder)) as found:
-            differences = evaluation(found)
+        with tempfile.TemporaryDirectory() as folder, trial(published, Path(folder)) as case:
+            differences = evaluation(case)
             if published.steps is not None:
-                differences |= training(found)
+                differences |= training(case)
         name = f"`{published.spec}`"
         if published.settings:
             words = (f"{k}={str(v).lower()}" for k, v in published.settings.items())

@@ -165,8 +165,8 @@ class Run:
 
 def weights(run: Run, name: str = "last") -> dict[str, np.ndarray]:
     """Return the weights that a script has written."""
-    found: dict[str, np.ndarray] = load_file(run.output / f"{name}.safetensors")
-    return found
+    tensors: dict[str, np.ndarray] = load_file(run.output / f"{name}.safetensors")
+    return tensors
 
 
 def same(

@@ -82,9 +82,9 @@ class Slim:
             gradients = dict(zip(leaves, tf.gradients(loss, list(leaves.values())), strict=True))
             updates = v1.get_collection(v1.GraphKeys.UPDATE_OPS)
             fetched = [graph.outputs, gradients, updates]
-            outputs, found, _ = graph.session.run(fetched, {graph.inputs: x})
+            outputs, grads, _ = graph.session.run(fetched, {graph.inputs: x})
             moving = {k: v for k, v in graph.variables.items() if k not in leaves}
-            return outputs, found, graph.session.run(moving)
+            return outputs, grads, graph.session.run(moving)
 
 
 def inception() -> Any:

@@ -244,8 +244,8 @@ def test_statistics_move_by_algorithm_2(tmp_path: Path, float64: None) -> None:
     step = train(models, x)
 
     flat = x.transpose(1, 0, 2, 3).reshape(3, -1)
-    for found in step.statistics:
-        mean, variance = found["one.running_mean"], found["one.running_var"]
+    for statistics in step.statistics:
+        mean, variance = statistics["one.running_mean"], statistics["one.running_var"]
         np.testing.assert_allclose(
             mean, 0.9 * before["one.running_mean"] + 0.1 * flat.mean(1), rtol=1e-12
         )
@@ -343,9 +343,9 @@ def test_dropout_drops_in_training_only(tmp_path: Path, float64: None) -> None:
     models = build(spec, tmp_path)
     x = np.ones((2, 3, 50, 40))
 
-    for found in models.evaluation(x):
-        np.testing.assert_array_equal(found, x)
+    for values in models.evaluation(x):
+        np.testing.assert_array_equal(values, x)
     for outputs in (models.torch_outputs(x, training=True), models.keras_outputs(x, training=True)):
-        found = array(outputs["output"])
-        assert set(np.unique(found)) == {0.0, 1 / (1 - 0.4)}
-        assert 0.35 < (found == 0).mean() < 0.45
+        values = array(outputs["output"])
+        assert set(np.unique(values)) == {0.0, 1 / (1 - 0.4)}
+        assert 0.35 < (values == 0).mean() < 0.45

@@ -182,10 +182,10 @@ def test_values_from_outside_become_plain(value: object, plain: object) -> None:
     text = f"numerics torch\nnetwork net(k = {default}) {{\n    input 8x8 3\n    a: {body}\n}}\n"
     given = {hostile(str)("k"): value}
 
-    found = incgen.compile_spec("net.inc", given, text=text).parameters["k"]
+    parameter = incgen.compile_spec("net.inc", given, text=text).parameters["k"]
 
-    assert type(found) is type(plain)
-    assert found == plain
+    assert type(parameter) is type(plain)
+    assert parameter == plain
     for target in ("torch", "keras"):
         source = incgen.generate("net.inc", target, given, text=text)
         assert source == incgen.generate("net.inc", target, {"k": plain}, text=text)
@@ -273,11 +273,11 @@ def test_a_file_without_a_network_can_be_checked_and_not_built() -> None:
 
 
 def test_two_networks_are_a_fault() -> None:
-    found = incgen.check("two.inc", text=SPEC + SPEC.replace("net(", "other("))
+    faults = incgen.check("two.inc", text=SPEC + SPEC.replace("net(", "other("))
 
-    assert codes(found) == ["no-network"]
-    assert found[0].headline.startswith("two.inc:8:9: ")
-    assert found[0].notes[0].message == "the first, `net`, is here"
+    assert codes(faults) == ["no-network"]
+    assert faults[0].headline.startswith("two.inc:8:9: ")
+    assert faults[0].notes[0].message == "the first, `net`, is here"
 
 
 def test_check_gives_faults_and_warnings() -> None:

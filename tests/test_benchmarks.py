@@ -43,11 +43,11 @@ def results() -> Results:
         cell("torch", "training", 8, STEP): [4.0, 4.0, 4.0],
         cell("keras-on-torch", "published", 8, STEP): [4.0, 5.0, 6.0],
     }
-    found = Results("2026-01-31", 90.0, MACHINE, {"torch": "2"}, times=times)
-    found.networks = {NET: {"multiply_adds": plain_multiply_adds() // 2, "weights": 10_000_000}}
-    found.building = [Building(NET, "incgen build, ONNX", (0.5, 1.5, 0.6), 40_000_000)]
-    found.missing = [Missing("OpenVINO", "it is not installed: `pip install openvino`")]
-    return found
+    run = Results("2026-01-31", 90.0, MACHINE, {"torch": "2"}, times=times)
+    run.networks = {NET: {"multiply_adds": plain_multiply_adds() // 2, "weights": 10_000_000}}
+    run.building = [Building(NET, "incgen build, ONNX", (0.5, 1.5, 0.6), 40_000_000)]
+    run.missing = [Missing("OpenVINO", "it is not installed: `pip install openvino`")]
+    return run
 
 
 def test_results_are_read_as_they_were_written(results: Results, tmp_path: Path) -> None:
@@ -57,8 +57,8 @@ def test_results_are_read_as_they_were_written(results: Results, tmp_path: Path)
 
 
 def test_figures_are_medians_of_the_ratios_of_rounds(results: Results) -> None:
-    found = {f.name.removeprefix(f"{NET}: "): (f.value, f.reached) for f in bars.figures(results)}
-    measured = {name: value for name, value in found.items() if value[0] != "not measured"}
+    figures = {f.name.removeprefix(f"{NET}: "): (f.value, f.reached) for f in bars.figures(results)}
+    measured = {name: value for name, value in figures.items() if value[0] != "not measured"}
 
     assert measured == {
         "training form / published, slowest engine": (
@@ -78,7 +78,7 @@ def test_figures_are_medians_of_the_ratios_of_rounds(results: Results) -> None:
         "ONNX file written, whole command": ("0.60 s", True),
         "ONNX file written, memory at the peak": ("4.0 times the weights  (40 MB)", False),
     }
-    assert all(found[name][1] is None for name in found.keys() - measured.keys())
+    assert all(figures[name][1] is None for name in figures.keys() - measured.keys())
 
 
 def test_what_is_near_a_bar_gets_more_rounds(results: Results) -> None:
@@ -98,35 +98,35 @@ def test_what_is_near_a_bar_gets_more_rounds(results: Results) -> None:
 
 
 def test_the_tables_of_a_page(results: Results) -> None:
-    found = page.tables(results)
+    tables = page.tables(results)
 
-    assert found["benchmark bn_inception"] == (
+    assert tables["benchmark bn_inception"] == (
         "| engine | model | batch 32 | by published |\n"
         "| --- | --- | --- | --- |\n"
         "| PyTorch | Cadene's `bninception` | 16.0 [8.0 to 16.0] |  |\n"
         "| PyTorch | ours, training form | 16.0 [14.5 to 16.0] | 1.00 |\n"
         "| PyTorch, channels_last | ours, deployed | 32.0 [32.0 to 40.0] |  |"
     )
-    assert found["benchmark steps"].splitlines()[2:] == [
+    assert tables["benchmark steps"].splitlines()[2:] == [
         "| bn_inception | PyTorch | ours, training form | 2.0 [2.0 to 2.0] |  |",
         "| bn_inception | Keras on torch | written by hand | 1.6 [1.3 to 2.0] |  |",
     ]
-    assert found["benchmark missing"].splitlines()[2:] == [
+    assert tables["benchmark missing"].splitlines()[2:] == [
         "| OpenVINO | it is not installed: `pip install openvino` |"
     ]
-    assert found["benchmark machine"] == (
+    assert tables["benchmark machine"] == (
         "Measured on 2026-01-31 in 2 minutes, 3 to 3 rounds. 2 cores of P (model 1; avx2), 8 GiB; "
         "Linux; load 0.1 when it began. torch 2."
     )
-    assert "| ✗ 40% (30 of 74 G/s;" in found["benchmark bars"]
+    assert "| ✗ 40% (30 of 74 G/s;" in tables["benchmark bars"]
 
 
 def test_what_compiles_is_measured_with_the_largest_batch() -> None:
     network = NETWORKS["inception_v3"]
-    found = cells(network, [ENGINES["flax"]], (1, 8), steps=True, every=False)
+    largest = cells(network, [ENGINES["flax"]], (1, 8), steps=True, every=False)
     every = cells(network, [ENGINES["flax"]], (1, 8), steps=True, every=True)
 
-    assert [(c.model, c.batch) for c in found] == [("training", 8), ("deployed", 8)]
+    assert [(c.model, c.batch) for c in largest] == [("training", 8), ("deployed", 8)]
     assert [(c.model, c.batch) for c in every][:2] == [("training", 1), ("training", 8)]
 
 
@@ -155,18 +155,18 @@ def test_rounds_go_forward_and_backward_and_what_fails_is_named(
     monkeypatch.setattr(rounds, "Process", lambda *_: Stub(log))
     monkeypatch.setattr(rounds, "find_spec", lambda name: None if name == "openvino" else 1)
     wanted = [cell("torch", name) for name in ("published", "training", "pnnx")]
-    found = Results("")
+    result = Results("")
     silent = str
 
     done = rounds.measure(
-        NETWORKS[NET], [*wanted, cell("openvino", "training")], tmp_path, found, 0, (3, 9), silent
+        NETWORKS[NET], [*wanted, cell("openvino", "training")], tmp_path, result, 0, (3, 9), silent
     )
 
     assert done == 3
     turns = [model for do, model in log if do == "time"]
     assert turns == ["published", "training", "training", "published", "published", "training"]
-    assert found.times == {wanted[0]: [1.0, 1.0], wanted[1]: [1.0, 1.0]}
-    assert [(each.what, each.why) for each in found.missing] == [
+    assert result.times == {wanted[0]: [1.0, 1.0], wanted[1]: [1.0, 1.0]}
+    assert [(missing.what, missing.why) for missing in result.missing] == [
         ("OpenVINO", "it is not installed: `pip install openvino`"),
         (str(wanted[2]), "its output differs by 1.0e-01, more than 0.001"),
         (str(wanted[0]), "its process ended with -9"),
@@ -181,12 +181,12 @@ def test_after_the_rounds_of_all_come_those_of_what_is_undecided(
     monkeypatch.setattr(rounds, "Process", lambda *_: Stub(log))
     wanted = [cell("torch", name) for name in ("published", "deployed")]
     monkeypatch.setattr(bars, "undecided", lambda *_: {wanted[1]})
-    found = Results("")
+    result = Results("")
 
-    done = rounds.measure(NETWORKS[NET], wanted, tmp_path, found, float("inf"), (2, 4), str)
+    done = rounds.measure(NETWORKS[NET], wanted, tmp_path, result, float("inf"), (2, 4), str)
 
     assert done == 4
-    assert {each.model: len(times) for each, times in found.times.items()} == {
+    assert {c.model: len(times) for c, times in result.times.items()} == {
         "published": 2,
         "deployed": 3,
     }
@@ -208,8 +208,8 @@ CELL = {"network": NET, "engine": "torch", "model": "training", "batch": 1}
 def test_a_turn_is_the_median_of_its_passes(tmp_path: Path) -> None:
     worker = Worker("torch", NETWORKS[NET], tmp_path)
     runs: list[int] = []
-    each = Cell(**CELL)
-    worker.runs[each], worker.last[each] = lambda: runs.append(1), 0.001
+    key = Cell(**CELL)
+    worker.runs[key], worker.last[key] = lambda: runs.append(1), 0.001
 
     one = worker.answer({"do": "time", "cell": CELL, "short": True})
 

@@ -56,11 +56,11 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> weights.Weights:
     blobs: list[Any] = [np.ones((2, 1, 3, 3), "f4"), np.ones(2, "f4")]
     write_caffe(folder / "x.caffemodel", [("a", "Convolution", blobs)])
     spec.unlink()
-    found = [
+    samples = [
         (path.name, ((path.name, path.read_bytes()),))
         for path in sorted(folder.iterdir(), key=lambda path: path.suffix != ".safetensors")
     ]
-    return weights.Weights(tuple(found), 1, PATIENT, keras=False)
+    return weights.Weights(tuple(samples), 1, PATIENT, keras=False)
 
 
 def specs_of(seed: int) -> specs.Specs:
@@ -272,10 +272,10 @@ def test_a_parser_that_fails_is_found(tmp_path: Path, monkeypatch: pytest.Monkey
         raise IndexError
 
     monkeypatch.setattr(explaining, "explain", fail)
-    found = ends_of("network ? {\n", tmp_path)
+    end = ends_of("network ? {\n", tmp_path)
 
-    assert found.failure == "IndexError in test_broken.py, fail"
-    assert found.detail
+    assert end.failure == "IndexError in test_broken.py, fail"
+    assert end.detail
 
 
 def test_a_parser_that_hangs_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

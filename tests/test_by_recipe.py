@@ -52,7 +52,7 @@ def trained(lines: str, **options: object) -> Report:
 
 def compared(report: Report) -> set[str]:
     """Return what was compared, without the steps."""
-    return {each.what.split(" after ")[0].split(" of ")[0] for each in report.comparisons}
+    return {c.what.split(" after ")[0].split(" of ")[0] for c in report.comparisons}
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_scripts_do_what_their_recipe_says(name: str, targets: tuple[str, ...]) 
     kinds |= {"average"} if "average" in RECIPES[name] else set()
     kinds |= {"mean square"} if "sgd" not in RECIPES[name] else set()
     assert kinds <= compared(report)
-    sides = {each.between for each in report.comparisons if each.what.startswith("parameter")}
+    sides = {c.between for c in report.comparisons if c.what.startswith("parameter")}
     assert sides == {*(("spec", n) for n in targets), *(("torch", n) for n in targets[1:])}
-    assert all(each.bar <= measure.TRAJECTORY for each in report.comparisons)
+    assert all(c.bar <= measure.TRAJECTORY for c in report.comparisons)
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -160,10 +160,10 @@ def in_torch(name: str, old: str, new: str, **options: object) -> Report:
 def test_a_divergence_names_the_first_step_and_the_lines_of_the_script() -> None:
     report = in_torch("outside", ", nesterov=True", ", dampening=0.5")
 
-    (found,) = report.divergences
-    assert (found.rung, found.path) == (5, "stem.conv.weight")
-    assert found.message.startswith("velocity after step 1 of spec and torch differ by ")
-    (spec, line) = found.lines
+    (divergence,) = report.divergences
+    assert (divergence.rung, divergence.path) == (5, "stem.conv.weight")
+    assert divergence.message.startswith("velocity after step 1 of spec and torch differ by ")
+    (spec, line) = divergence.lines
     assert spec.file == "trained.inc" and "conv_bn = conv" in spec.text
     assert line.file == "train_trained_planted_torch.py"
     assert line.text == "def make_optimizer(model: nn.Module) -> torch.optim.Optimizer:"
@@ -191,18 +191,18 @@ def test_a_script_that_fails_is_a_finding(
 ) -> None:
     report = in_torch("inside", old, new)
 
-    (found,) = report.divergences
-    assert found.message.startswith(message)
-    assert [each.text for each in found.lines] == lines
+    (divergence,) = report.divergences
+    assert divergence.message.startswith(message)
+    assert [line.text for line in divergence.lines] == lines
 
 
 def test_what_is_saved_of_a_divergence(tmp_path: Path) -> None:
     report = in_torch("outside", ", nesterov=True", "", dump=tmp_path)
 
-    (found,) = report.divergences
-    (comparison,) = (each for each in report.comparisons if each.path == found.path)
+    (divergence,) = report.divergences
+    (comparison,) = (c for c in report.comparisons if c.path == divergence.path)
     spec, torch = (
-        np.load(tmp_path / f"float64_rung5_{found.path}_{side}.npz")["parameter"]
+        np.load(tmp_path / f"float64_rung5_{divergence.path}_{side}.npz")["parameter"]
         for side in ("spec", "torch")
     )
     assert len(list(tmp_path.iterdir())) == 2
@@ -213,8 +213,8 @@ def test_state_that_a_recipe_does_not_have_is_a_finding() -> None:
     """Report what has no counterpart as not compared."""
     report = in_torch("torch", "momentum=", "momentum=0 * ")
 
-    (found,) = report.divergences
-    assert found.message == ("velocity after step 0: torch has no velocity of stem.conv.weight")
+    (finding,) = report.divergences
+    assert finding.message == ("velocity after step 0: torch has no velocity of stem.conv.weight")
 
 
 def test_a_difference_that_rounding_explains_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,21 +232,21 @@ def test_a_single_target_is_held_to_the_recipe_on_rung_5() -> None:
     report = trained(RECIPES["adam"], targets=("torch",))
 
     assert report.passed and report.omissions == ()
-    assert {each.between for each in report.comparisons} == {("spec", "torch")}
+    assert {c.between for c in report.comparisons} == {("spec", "torch")}
 
 
 def test_with_float32_alone_scripts_run_in_float64() -> None:
     report = trained(RECIPES["adam"], targets=("torch",), dtypes=("float32",))
 
     assert report.passed
-    assert {each.between for each in report.comparisons} == {("spec", "torch in float64")}
-    assert {each.bar for each in report.comparisons if "parameter" in each.what} == {1e-8}
+    assert {c.between for c in report.comparisons} == {("spec", "torch in float64")}
+    assert {c.bar for c in report.comparisons if "parameter" in c.what} == {1e-8}
 
 
 def test_with_both_types_scripts_run_once() -> None:
     report = trained(RECIPES["adam"], targets=("torch",), dtypes=("float64", "float32"))
 
-    assert {each.dtype for each in report.comparisons} == {"float64"}
+    assert {c.dtype for c in report.comparisons} == {"float64"}
 
 
 # ---------------------------------------------------------------- in miniature
@@ -269,14 +269,14 @@ HEADS = "loss cross_entropy smoothing=0.1 heads=0.3\n"
 
 def test_hyperparameters_in_miniature_are_exact_in_float32() -> None:
     optimizer = "optimizer rmsprop tf decay=0.9 momentum=0.9 eps=1"
-    found = small(f"{HEADS} {optimizer}\n rate 0.1\n l2 1e-4\n clip norm 2\n")
+    recipe = small(f"{HEADS} {optimizer}\n rate 0.1\n l2 1e-4\n clip norm 2\n")
 
-    stated = found.optimizer
-    assert isinstance(stated, RmsProp) and found.clip is not None and found.l2 is not None
-    numbers = [stated.decay, stated.momentum, stated.eps, found.clip.limit, found.l2]
-    numbers += [found.loss.smoothing, found.loss.heads or 0.0]
-    assert numbers == [exact(each) for each in numbers]
-    assert (stated.decay, found.loss.heads) == (exact(0.9), exact(0.3)) != (0.9, 0.3)
+    stated = recipe.optimizer
+    assert isinstance(stated, RmsProp) and recipe.clip is not None and recipe.l2 is not None
+    numbers = [stated.decay, stated.momentum, stated.eps, recipe.clip.limit, recipe.l2]
+    numbers += [recipe.loss.smoothing, recipe.loss.heads or 0.0]
+    assert numbers == [exact(number) for number in numbers]
+    assert (stated.decay, recipe.loss.heads) == (exact(0.9), exact(0.3)) != (0.9, 0.3)
 
 
 @pytest.mark.parametrize(
@@ -290,14 +290,14 @@ def test_hyperparameters_in_miniature_are_exact_in_float32() -> None:
 def test_epsilon_in_miniature_has_the_size_of_what_it_is_added_to(
     optimizer: str, expected: float
 ) -> None:
-    found = small(f"{HEADS} optimizer {optimizer}\n rate 0.1\n").optimizer
+    stated = small(f"{HEADS} optimizer {optimizer}\n rate 0.1\n").optimizer
 
-    assert isinstance(found, RmsProp | Adam)
-    assert found.eps == pytest.approx(expected, rel=0.2)
+    assert isinstance(stated, RmsProp | Adam)
+    assert stated.eps == pytest.approx(expected, rel=0.2)
 
 
 def test_limits_in_miniature_cut_some_gradients() -> None:
-    norm = np.sqrt(sum(np.square(each).sum() for each in GRADIENTS.values()))
+    norm = np.sqrt(sum(np.square(gradient).sum() for gradient in GRADIENTS.values()))
     lines = f"{HEADS} optimizer sgd\n rate 0.1\n clip"
 
     by_norm, by_value = small(f"{lines} norm 2\n").clip, small(f"{lines} value 2\n").clip
@@ -309,48 +309,48 @@ def test_limits_in_miniature_cut_some_gradients() -> None:
 
 @pytest.mark.parametrize("optimizer", ["sgd", "sgd momentum=0.9 rate=inside", "adam"])
 def test_the_first_step_in_miniature_moves_weights_by_a_thousandth(optimizer: str) -> None:
-    found = small(f"{HEADS} optimizer {optimizer}\n rate 30\n")
+    recipe = small(f"{HEADS} optimizer {optimizer}\n rate 30\n")
 
     direction = GRADIENTS["a"] if optimizer.startswith("sgd") else np.ones(1)
-    largest = max(np.abs(each).max() for each in WEIGHTS.values())
-    moved = found.rate.base * np.abs(direction).max()
+    largest = max(np.abs(weight).max() for weight in WEIGHTS.values())
+    moved = recipe.rate.base * np.abs(direction).max()
     assert moved == pytest.approx(1e-3 * largest, rel=1e-6 if optimizer.startswith("sgd") else 0.9)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES[1:])
 def test_a_schedule_in_miniature_changes_within_the_steps(schedule: str) -> None:
-    found = small(f"{HEADS} optimizer sgd\n {schedule}\n")
+    recipe = small(f"{HEADS} optimizer sgd\n {schedule}\n")
 
-    total = total_steps(found, EPOCH)
-    rates = [rate_at(found.rate, step, EPOCH, total) for step in range(STEPS)]
+    total = total_steps(recipe, EPOCH)
+    rates = [rate_at(recipe.rate, step, EPOCH, total) for step in range(STEPS)]
     later = rates[EPOCH:]
     assert total > STEPS
     assert len(set(later)) >= 3 and later == sorted(later, reverse=True)
-    if found.rate.warmup is not None:
+    if recipe.rate.warmup is not None:
         assert rates[0] < max(rates)
-        assert 0 < found.rate.warmup.length.count < STEPS
+        assert 0 < recipe.rate.warmup.length.count < STEPS
 
 
 def test_units_and_conventions_stay_in_miniature() -> None:
     lines = "rate 0.1 per=epoch -> warmup 500 steps start=0.25 -> exponential 0.94 every 2 epochs"
-    found = small(f"{HEADS} optimizer sgd\n {lines}\n average 0.9999 ramp=true\n")
+    recipe = small(f"{HEADS} optimizer sgd\n {lines}\n average 0.9999 ramp=true\n")
 
-    assert found.rate.warmup == Warmup(Duration(3, "steps"), 0.25)
-    assert found.rate.per == "epoch"
-    schedule = found.rate.schedule
+    assert recipe.rate.warmup == Warmup(Duration(3, "steps"), 0.25)
+    assert recipe.rate.per == "epoch"
+    schedule = recipe.rate.schedule
     assert schedule is not None and "every=Duration(count=1.75, unit='epochs')" in repr(schedule)
-    assert found.average is not None and found.average.ramp
-    assert (found.batch, found.network) == (4, "trained")
+    assert recipe.average is not None and recipe.average.ramp
+    assert (recipe.batch, recipe.network) == (4, "trained")
 
 
 def test_without_gradients_a_recipe_keeps_its_numbers() -> None:
-    nothing = {key: np.zeros_like(each) for key, each in GRADIENTS.items()}
+    nothing = {key: np.zeros_like(value) for key, value in GRADIENTS.items()}
 
-    found = small(f"{HEADS} optimizer sgd\n rate 0.5\n clip norm 2\n", nothing)
+    recipe = small(f"{HEADS} optimizer sgd\n rate 0.5\n clip norm 2\n", nothing)
 
-    assert found.rate.base == 0.5
-    assert found.clip is not None and found.clip.limit == 2
-    assert replace(found, clip=None).clip is None
+    assert recipe.rate.base == 0.5
+    assert recipe.clip is not None and recipe.clip.limit == 2
+    assert replace(recipe, clip=None).clip is None
 
 
 # ---------------------------------------------------------------- how scripts are imported
@@ -370,12 +370,12 @@ def test_libraries_around_the_training_can_be_missing(monkeypatch: pytest.Monkey
     assert report.passed, report
     assert not {name for name in sys.modules if name.startswith("missing_library")}
     assert not {name for name in {*sys.modules} - before if "trained_torch" in name}
-    assert [type(each).__name__ for each in sys.meta_path].count("_Absent") == 0
+    assert [type(finder).__name__ for finder in sys.meta_path].count("_Absent") == 0
 
 
 def test_a_library_that_training_needs_cannot_be_missing() -> None:
     report = in_torch("adam", "import os\n", "import os\nimport missing_library\n")
 
-    (found,) = report.divergences
-    assert found.message.startswith("torch: ModuleNotFoundError: ")
-    assert "missing_library" in found.message
+    (divergence,) = report.divergences
+    assert divergence.message.startswith("torch: ModuleNotFoundError: ")
+    assert "missing_library" in divergence.message

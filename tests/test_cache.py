@@ -174,8 +174,8 @@ def test_a_relative_folder_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     """A relative folder would lie in whatever project is the current directory."""
-    for each in ("XDG_CACHE_HOME", "LOCALAPPDATA", "INCGEN_CACHE"):
-        monkeypatch.delenv(each, raising=False)
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "INCGEN_CACHE"):
+        monkeypatch.delenv(name, raising=False)
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

@@ -95,9 +95,9 @@ def test_a_column_for_each_framework() -> None:
     graph = compile_spec("small.inc", text=SMALL)
     calls = {"torch": TARGETS["torch"].calls(graph), "onnx": naming.calls(graph)}
 
-    found = as_csv(sheet(graph, View(columns="op"), calls)).splitlines()
+    lines = as_csv(sheet(graph, View(columns="op"), calls)).splitlines()
 
-    assert found[:3] == [
+    assert lines[:3] == [
         "layer,op,torch,onnx",
         "input,,,",
         'mixed.left,conv_bn 1x1,ConvBN,"Conv, BatchNormalization, Relu"',

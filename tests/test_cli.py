@@ -863,10 +863,10 @@ def test_a_table_of_the_project_that_says_something_else(
 ) -> None:
     Path("pyproject.toml").write_text(f"[tool.incgen]\n{table}\n")
 
-    found = incgen("build", "bn_inception", "-o", "-")
+    done = incgen("build", "bn_inception", "-o", "-")
 
-    assert found.code == 2
-    assert message in found.err
+    assert done.code == 2
+    assert message in done.err
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,8 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def offered(line: str) -> list[str]:
     """Return what is offered for the last word of a line; files are offered as `(files)`."""
     *words, last = line.split(" ")
-    found = ShellComplete(commands, {}, "incgen", "_INCGEN_COMPLETE").get_completions(words, last)
-    return ["(files)" if each.type == "file" else each.value for each in found]
+    items = ShellComplete(commands, {}, "incgen", "_INCGEN_COMPLETE").get_completions(words, last)
+    return ["(files)" if item.type == "file" else item.value for item in items]
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_fish_completes() -> None:
         incgen completion fish | source
         for line in {lines}; complete -C $line; end
     """
-    found = [line.partition("\t")[0] for line in run("fish", "-N", "-c", script).splitlines()]
+    completed = [line.partition("\t")[0] for line in run("fish", "-N", "-c", script).splitlines()]
 
-    assert found == [line.rpartition(" ")[2] for line in TYPED.values()]
+    assert completed == [line.rpartition(" ")[2] for line in TYPED.values()]
 
 
 def test_zsh_completes() -> None:
@@ -168,9 +168,9 @@ def test_zsh_completes() -> None:
         f"zmodload zsh/zpty; zpty z zsh -f -i; zpty -w z {shlex.quote(prepare)}\n"
         f"zpty -r z out '*READY*'\n{typed}"
     )
-    found = re.findall("<(incgen .*?) ?>", run("zsh", "-f", "-c", script))
+    completed = re.findall("<(incgen .*?) ?>", run("zsh", "-f", "-c", script))
 
-    assert found == [*TYPED.values()]
+    assert completed == [*TYPED.values()]
 
 
 def test_an_unknown_shell() -> None:

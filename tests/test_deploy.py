@@ -44,7 +44,7 @@ def layers(graph: Graph) -> list[str]:
 
 def reasons(graph: Graph) -> dict[str, str]:
     assert graph.deployment is not None
-    return {each.path: each.reason for each in graph.deployment.left}
+    return {entry.path: entry.reason for entry in graph.deployment.left}
 
 
 def weights_of(graph: Graph, seed: int = 0) -> dict[str, Array]:
@@ -64,12 +64,12 @@ def output(graph: Graph, weights: Mapping[str, Array], x: Array) -> Array:
 def differences(graph: Graph, seed: int = 0, batch: int = 2) -> dict[str, float]:
     """Return how far each pass alone, and all together, move the output in evaluation."""
     weights, x = weights_of(graph, seed), inputs.images(graph, seed, batch)
-    wanted, found = output(graph, weights, x), {}
+    wanted, distances = output(graph, weights, x), {}
     for name, passes in [*((name, [name]) for name in PASSES), ("all", [*PASSES])]:
         made = deployed(graph, passes)
         got = output(made, folding.folded(made, weights), x)
-        found[name] = measure.difference(wanted, got)[1]
-    return found
+        distances[name] = measure.difference(wanted, got)[1]
+    return distances
 
 
 def assert_equal(graph: Graph, seed: int = 0) -> None:
@@ -185,8 +185,8 @@ def test_folding_holds_one_layer_in_float64() -> None:
     assert made.deployment is not None
 
     def single() -> dict[str, Array]:
-        found = weights_of(made.deployment.training)
-        return {key: values.astype(np.float32) for key, values in found.items()}
+        double = weights_of(made.deployment.training)
+        return {key: values.astype(np.float32) for key, values in double.items()}
 
     size = sum(values.nbytes for values in single().values())
     tracemalloc.start()
@@ -350,8 +350,8 @@ def test_poolings_with_any_border_commute_or_stay(numerics: str, bias: str, pool
 def test_what_cannot_move_stays_and_says_why(body: str, reason: str) -> None:
     made = deployed(graph_of(f"    {body}"), ["project-first"])
 
-    (found,) = reasons(made).values()
-    assert found.startswith(reason)
+    (message,) = reasons(made).values()
+    assert message.startswith(reason)
     assert made.nodes[1].path == "p"
 
 
@@ -361,7 +361,7 @@ def test_what_cannot_move_stays_and_says_why(body: str, reason: str) -> None:
 def test_uses_that_are_edited_alike_share_a_definition() -> None:
     made = deployed(compile_spec(EVERYTHING))
 
-    names = [each.name for each in made.program.definitions]
+    names = [definition.name for definition in made.program.definitions]
     first = ["conv_bn", "conv_bn_pooled", "inception", "inception_max"]
     assert names == [*first, "residual", "residual_last"]
 
@@ -481,13 +481,13 @@ def test_no_pass_changes_what_any_network_computes(spec: Path) -> None:
 
 
 def random_graphs(numbers: Sequence[int]) -> list[Graph]:
-    found = []
+    graphs = []
     for number in numbers:
         try:
-            found.append(compile_spec("random.inc", text=random_spec(7, number).text))
+            graphs.append(compile_spec("random.inc", text=random_spec(7, number).text))
         except SpecError:
             continue
-    return found
+    return graphs
 
 
 def test_no_pass_changes_what_random_networks_compute() -> None:
@@ -545,11 +545,11 @@ def test_a_proof_sees_a_value_that_is_used_elsewhere(monkeypatch: pytest.MonkeyP
 
 def _alone(graph: Graph) -> list[list[int]]:
     """Return consumers as if each value had its first one only."""
-    found: list[list[int]] = [[] for _ in graph.nodes]
+    consumers: list[list[int]] = [[] for _ in graph.nodes]
     for index, node in enumerate(graph.nodes):
         for taken in node.inputs:
-            found[taken] = found[taken] or [index]
-    return found
+            consumers[taken] = consumers[taken] or [index]
+    return consumers
 
 
 @pytest.mark.parametrize("twice", ["weight", "bias"])
@@ -620,7 +620,7 @@ def test_few_steps_that_cannot_be_taken_leave_the_others() -> None:
 
     made = deployed(graph_of(body), ["project-first"])
 
-    assert [each.path for each in made.deployment.left] == ["c4.0"]  # type: ignore[union-attr]
+    assert [entry.path for entry in made.deployment.left] == ["c4.0"]  # type: ignore[union-attr]
     # those in front of it move to the first convolution, past all poolings in between
     ops = [node.op for node in made.nodes[1:]]
     assert ops[:6] == ["conv", "conv", "conv", "conv", "conv", "avg_pool"]

@@ -57,7 +57,7 @@ def test_a_deployed_file_stands_beside_that_of_the_training_form(tmp_path: Path)
 def test_passes_are_chosen_by_name() -> None:
     def layers(*options: str) -> list[str]:
         shown = json.loads(run("show", "net.inc", "--deploy", "--format", "json", *options).output)
-        return [each["op"] for each in shown["layers"][1:]]
+        return [layer["op"] for layer in shown["layers"][1:]]
 
     assert layers() == ["conv", "relu", "global_avg_pool", "dense"]
     assert layers("--pass", "dropout") == ["conv", "bn", "relu", "global_avg_pool", "dense"]
@@ -76,8 +76,8 @@ def test_costs_of_each_pass_are_shown() -> None:
     # 3 * 6 * 9 = 162 weights, 12 of the normalisation, 4 * 6 + 4 = 28 of the dense layer; a bias
     # of 6 takes the place of the normalisation
     assert shown["training"]["parameters"] == 202
-    assert [each["parameters"] for each in shown["passes"]] == [202, 202, 202, 202, 196]
-    assert [each["places"] for each in shown["passes"]] == [0, 1, 0, 0, 1]
+    assert [row["parameters"] for row in shown["passes"]] == [202, 202, 202, 202, 196]
+    assert [row["places"] for row in shown["passes"]] == [0, 1, 0, 0, 1]
     assert shown["left"] == []
     table = run("show", "net.inc", "--deploy").output
     assert table.splitlines()[-1].split()[:3] == ["fold-norm", "1", "4"]

@@ -61,8 +61,8 @@ def called(target: str, model: Any, *, training: bool = False) -> Array:
     if target == "torch":
         if training:
             model.train()
-        found: Array = model(torch.from_numpy(X)).numpy()
-        return found
+        output: Array = model(torch.from_numpy(X)).numpy()
+        return output
     if target == "keras":
         return np.asarray(model(last, training=training))
     if training:
@@ -216,9 +216,9 @@ def test_every_form_is_verified_in_every_target(targets: tuple[str, ...]) -> Non
 
     assert report.passed, report
     forms = {c.what: set[str]() for c in report.comparisons if "deployed" in c.what}
-    for each in report.comparisons:
-        if each.what in forms:
-            forms[each.what].add(each.between[1])
+    for comparison in report.comparisons:
+        if comparison.what in forms:
+            forms[comparison.what].add(comparison.between[1])
     assert forms == {
         f"value deployed by {name}": {"NumPy", *targets}
         for name in ("fold-norm", "project-first", "all passes")
@@ -229,7 +229,7 @@ def test_a_form_without_passes_is_the_only_one_that_is_verified() -> None:
     report = verify(GRAPH, rungs=(1,), dtypes=("float64",), deploy=[], targets=["torch"])
 
     assert report.passed, report
-    forms = {each.what for each in report.comparisons if "deployed" in each.what}
+    forms = {c.what for c in report.comparisons if "deployed" in c.what}
     assert forms == {"value deployed by all passes"}
 
 

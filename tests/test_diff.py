@@ -93,9 +93,9 @@ def compared(before: str, after: str, **values: object) -> Comparison:
     return compare(*graphs, ("net.inc", "net.inc"))
 
 
-def written(found: Comparison) -> dict[str, object]:
+def written(diff: Comparison) -> dict[str, object]:
     """Return what differs by itself."""
-    return {name: getattr(found, name) for name in WRITTEN if getattr(found, name)}
+    return {name: getattr(diff, name) for name in WRITTEN if getattr(diff, name)}
 
 
 def edited(old: str, new: str, spec: str = NET) -> str:
@@ -106,20 +106,20 @@ def edited(old: str, new: str, spec: str = NET) -> str:
 # ---------------------------------------------------------------- nothing
 
 
-def is_same(found: Comparison) -> bool:
-    empty = found.keys.moved or found.keys.reshaped or found.keys.new or found.keys.gone
-    return found.same and not written(found) and not found.shapes and not empty
+def is_same(diff: Comparison) -> bool:
+    empty = diff.keys.moved or diff.keys.reshaped or diff.keys.new or diff.keys.gone
+    return diff.same and not written(diff) and not diff.shapes and not empty
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_a_network_does_not_differ_from_itself(path: Path) -> None:
     graph = compile_spec(path)
 
-    found = compare(graph, compile_spec(path), (path.name, path.name))
+    diff = compare(graph, compile_spec(path), (path.name, path.name))
 
-    assert is_same(found)
-    assert len(found.keys.kept) == len(graph.tensors())
-    assert text(found) == f"{path.name} -> {path.name}\n\nThe networks are the same.\n"
+    assert is_same(diff)
+    assert len(diff.keys.kept) == len(graph.tensors())
+    assert text(diff) == f"{path.name} -> {path.name}\n\nThe networks are the same.\n"
 
 
 @settings(deadline=None, max_examples=25)
@@ -264,13 +264,12 @@ EDITS: dict[str, tuple[Callable[[str], str], dict[str, object]]] = {
 }  # fmt: skip
 
 
-def concise(found: Comparison) -> dict[str, object]:
+def concise(diff: Comparison) -> dict[str, object]:
     """Return what differs by itself; conventions by what they say, with the number of layers."""
-    rows = written(found)
-    if found.conventions:
+    rows = written(diff)
+    if diff.conventions:
         rows["conventions"] = [
-            (each.op, each.name, each.before, each.after, len(each.layers), each.of)
-            for each in found.conventions
+            (c.op, c.name, c.before, c.after, len(c.layers), c.of) for c in diff.conventions
         ]
     return rows
 
@@ -279,10 +278,10 @@ def concise(found: Comparison) -> dict[str, object]:
 def test_an_edit_is_reported_as_itself(edit: str) -> None:
     change, expected = EDITS[edit]
 
-    found = compared(NET, change(NET))
+    diff = compared(NET, change(NET))
 
-    assert concise(found) == expected
-    assert not found.same
+    assert concise(diff) == expected
+    assert not diff.same
     back = written(compared(change(NET), NET))
     assert set(back) == {
         {"added": "removed", "removed": "added"}.get(name, name) for name in expected
@@ -308,7 +307,7 @@ APART = [
 @given(some.sets(some.sampled_from(APART), min_size=2))
 def test_several_edits_are_reported_as_themselves(edits: set[str]) -> None:
     spec, expected = NET, dict[str, tuple[object, ...]]()
-    for edit in (each for each in APART if each in edits):
+    for edit in (name for name in APART if name in edits):
         change, rows = EDITS[edit]
         spec = change(spec)
         for name, values in rows.items():
@@ -321,9 +320,9 @@ def test_several_edits_are_reported_as_themselves(edits: set[str]) -> None:
             for row in inside
             if isinstance(row, Renaming)
         )
-    found = {name: set(rows) for name, rows in written(compared(NET, spec)).items()}  # type: ignore[call-overload]
+    actual = {name: set(rows) for name, rows in written(compared(NET, spec)).items()}  # type: ignore[call-overload]
 
-    assert found == {name: set(rows) for name, rows in expected.items() if rows}
+    assert actual == {name: set(rows) for name, rows in expected.items() if rows}
 
 
 ROW = re.compile(r"^    (inception_\w+): (inception|reduction) +(.*)$", re.MULTILINE)
@@ -343,13 +342,13 @@ def test_a_number_in_the_table_of_bn_inception(seed: int) -> None:
     before, cells[number] = cells[number], str(draw.randrange(1, 30))
     other = spec.replace(row[0], f"    {row[1]}: {row[2]} {' '.join(cells)}")
 
-    found = compared(spec, other)
+    diff = compared(spec, other)
 
-    rows = found.arguments
+    rows = diff.arguments
     assert [(r.place, r.a, r.b, r.name, r.before, r.after) for r in rows] == [
         (HERE, row[1], row[1], names[number], before, cells[number])
     ]
-    assert list(written(found)) == ["arguments"]
+    assert list(written(diff)) == ["arguments"]
 
 
 # ---------------------------------------------------------------- effects
@@ -357,15 +356,15 @@ def test_a_number_in_the_table_of_bn_inception(seed: int) -> None:
 
 def test_shapes_and_cost_follow() -> None:
     """stem: 3 x 3 x 3 x 8 fewer weights on 16 x 16, and 8 fewer inputs of three 1x1 (8, 4, 8)."""
-    found = compared(NET, edited("stem: conv_bn 3x3 16", "stem: conv_bn 3x3 8"))
+    diff = compared(NET, edited("stem: conv_bn 3x3 16", "stem: conv_bn 3x3 8"))
 
-    assert found.shapes == (
+    assert diff.shapes == (
         Reshaped("stem", "stem", Shape(16, 16, 16), Shape(8, 16, 16)),
         Reshaped("pool1", "pool1", Shape(16, 8, 8), Shape(8, 8, 8)),
     )
-    assert found.a.parameters - found.b.parameters == 27 * 8 + 2 * 8 + 8 * (8 + 4 + 8)
+    assert diff.a.parameters - diff.b.parameters == 27 * 8 + 2 * 8 + 8 * (8 + 4 + 8)
     fewer = 256 * 27 * 8 + 64 * 8 * (8 + 4 + 8)
-    assert found.a.multiply_adds - found.b.multiply_adds == fewer
+    assert diff.a.multiply_adds - diff.b.multiply_adds == fewer
 
 
 SMALL = """\
@@ -408,10 +407,10 @@ def test_every_tensor_is_counted_once(seed: int) -> None:
         a, b = (compile_spec("net.inc", text=random_spec(seed, n).text) for n in (0, 1))
     except SpecError:
         return
-    found = compare(a, b, ("a", "b"))
+    diff = compare(a, b, ("a", "b"))
 
-    keys = found.keys
-    assert text(found) and markdown(found) and json.loads(as_json(found))
+    keys = diff.keys
+    assert text(diff) and markdown(diff) and json.loads(as_json(diff))
     assert sorted([*keys.kept, *keys.moved, *keys.reshaped, *keys.new]) == sorted(b.tensors())
     used = {*keys.kept, *keys.moved.values(), *keys.gone}
     assert len(used) == len(keys.kept) + len(keys.moved) + len(keys.gone)
@@ -442,9 +441,9 @@ def test_bn_inception_and_slim() -> None:
     names = ("bn_inception", "bn_inception_slim")
     graphs = [compile_spec(name) for name in names]
 
-    found = compare(graphs[0], graphs[1], names)
+    diff = compare(graphs[0], graphs[1], names)
 
-    assert text(found) == (ROOT / "tests/diff/bn_inception_slim.txt").read_text("utf-8")
+    assert text(diff) == (ROOT / "tests/diff/bn_inception_slim.txt").read_text("utf-8")
 
 
 MARKDOWN = """\
@@ -510,10 +509,10 @@ def test_parameters_that_only_one_network_has() -> None:
     more = edited("net(classes = 10)", "net(classes = 10, deep = true)")
     more = edited("    dropout", "    if deep { relu }\n    dropout", more)
 
-    found = compared(NET, more)
+    diff = compared(NET, more)
 
-    assert found.defaults == (("deep", "", "true"),)
-    assert "The parameter `deep` is new: `true`." in text(found)
+    assert diff.defaults == (("deep", "", "true"),)
+    assert "The parameter `deep` is new: `true`." in text(diff)
     assert "The parameter `deep` is gone: `true`." in text(compared(more, NET))
 
 
@@ -535,12 +534,12 @@ def test_other_definitions() -> None:
     )
     other = edited("one: branches", "one: other", other)
 
-    found = compared(NET, other)
+    diff = compared(NET, other)
 
     place = Place("branches", "other")
-    assert found.exchanged == (Exchange(place, ("one",)),)
-    assert [row.key for row in found.added] == ["x"]
-    assert "`one` uses `other` instead of `branches`. " in text(found).replace("\n", " ")
+    assert diff.exchanged == (Exchange(place, ("one",)),)
+    assert [row.key for row in diff.added] == ["x"]
+    assert "`one` uses `other` instead of `branches`. " in text(diff).replace("\n", " ")
 
 
 def test_a_drawing() -> None:
@@ -550,28 +549,28 @@ def test_a_drawing() -> None:
     other = edited("    one:", "    sigmoid\n    one:", other)
     other = edited("init=he_normal", "init=zeros pad=0", other)
     graph = compile_spec("net.inc", text=other)
-    found = compare(compile_spec("net.inc", text=NET), graph, ("net.inc", "net.inc"))
+    diff = compare(compile_spec("net.inc", text=NET), graph, ("net.inc", "net.inc"))
 
-    svg = drawn(found, graph, "svg").decode("utf-8")
+    svg = drawn(diff, graph, "svg").decode("utf-8")
 
     groups = re.findall(r'<g data-key="([^"]*)">(.*?)</g>', svg, re.DOTALL)
     colours = {key: re.findall(r"fill: (#009e73|#e69f00)", text) for key, text in groups}
-    assert {key: set(each) for key, each in colours.items() if each} == {
+    assert {key: set(fills) for key, fills in colours.items() if fills} == {
         "two": {"#e69f00"},
         "sigmoid": {"#009e73"},
     }
-    assert {key: state for key, state in found.layers.items() if "." not in key} == {
+    assert {key: state for key, state in diff.layers.items() if "." not in key} == {
         "sigmoid": "new"
     }
     assert re.findall(r">(gone: [^<]*)<", svg) == ["gone: dropout"]
     with pytest.raises(DrawError, match=r"as `.svg`, `.png` or `.pdf`, not as `.dot`"):
-        drawn(found, graph, "dot")
+        drawn(diff, graph, "dot")
 
 
 def test_json() -> None:
-    found = compared(NET, edited("dropout 0.5", "dropout 0.25"))
+    diff = compared(NET, edited("dropout 0.5", "dropout 0.25"))
 
-    read = json.loads(as_json(found))
+    read = json.loads(as_json(diff))
 
     assert list(read) == ["same", *(field.name for field in fields(Comparison))]
     assert read["same"] is False

@@ -120,15 +120,15 @@ class Fence:
         """Return how to test a spec, with what, and the faults to expect."""
         how, _, what = _FAULT.sub("", self.info).rstrip(", ").partition(" ")
         assert how in ("", "body", "block", "file"), f"{self}: what is `{how}`?"
-        return how, what, {(found[1], found[2]) for found in _FAULT.finditer(self.info)}
+        return how, what, {(match[1], match[2]) for match in _FAULT.finditer(self.info)}
 
 
 def fences(page: Path, language: str) -> list[Fence]:
     text = page.read_text("utf-8")
     return [
-        Fence(page, text.count("\n", 0, found.start()) + 1, found[1], found[2].strip(), found[3])
-        for found in _FENCE.finditer(text)
-        if found[1] == language
+        Fence(page, text.count("\n", 0, match.start()) + 1, match[1], match[2].strip(), match[3])
+        for match in _FENCE.finditer(text)
+        if match[1] == language
     ]
 
 
@@ -169,15 +169,15 @@ def files_of(page: Path, folder: Path, last: Fence | None = None) -> None:
 
 def faults(path: Path, text: str) -> list[Diagnostic]:
     """Return the errors and warnings of a spec, including those of targets."""
-    found = api.check(path, text=text)
-    if not any(d.severity == "error" for d in found):
+    diagnostics = api.check(path, text=text)
+    if not any(d.severity == "error" for d in diagnostics):
         graph = compiling.compile_spec(path, text=text)
         for target in TARGETS:
             try:
                 ast.parse(api.find_targets([target])[0].emit(graph))
             except SpecError as error:
-                found += [d for d in error.diagnostics if d not in found]
-    return found
+                diagnostics += [d for d in error.diagnostics if d not in diagnostics]
+    return diagnostics
 
 
 @pytest.mark.parametrize("fence", SPECS, ids=str)
@@ -185,12 +185,12 @@ def test_an_example_is_as_the_page_says(fence: Fence, tmp_path: Path) -> None:
     how, what, expected = fence.trial
     files_of(fence.page, tmp_path, fence)
     if how == "file":
-        found = api.check(tmp_path / what)
+        diagnostics = api.check(tmp_path / what)
     else:
-        found = faults(tmp_path / "example.inc", whole(fence, how, what))
+        diagnostics = faults(tmp_path / "example.inc", whole(fence, how, what))
 
-    report = "\n".join(d.render() for d in found)
-    assert {(d.severity.value, d.code.value) for d in found} == expected, report
+    report = "\n".join(d.render() for d in diagnostics)
+    assert {(d.severity.value, d.code.value) for d in diagnostics} == expected, report
 
 
 @pytest.mark.parametrize("fence", SPECS, ids=str)
@@ -261,8 +261,8 @@ def test_the_pytorch_models_of_a_page_run(page: Path, tmp_path: Path) -> None:
         model = getattr(module, class_name(graph.program.network.name))()
         image = torch.zeros(2, *shape_of(graph, 0))
         for mode in (False, True):
-            found = model.train(mode)(image)
-            outputs = found if isinstance(found, tuple) else (found,)
+            result = model.train(mode)(image)
+            outputs = result if isinstance(result, tuple) else (result,)
             shapes = [tuple(value.shape[1:]) for value in outputs]
             nodes = list(graph.outputs.values())[: None if mode else 1]
             assert shapes == [shape_of(graph, node) for node in nodes], f"{fence}"
@@ -304,8 +304,8 @@ def test_the_flax_models_of_a_page_have_the_shapes(page: Path, tmp_path: Path) -
                     model.eval()
                 return model(image)
 
-            found = jax.eval_shape(outputs, jnp.zeros((2, *sizes, channels)))
-            shapes = [tuple(value.shape[1:]) for value in jax.tree.leaves(found)]
+            result = jax.eval_shape(outputs, jnp.zeros((2, *sizes, channels)))
+            shapes = [tuple(value.shape[1:]) for value in jax.tree.leaves(result)]
             nodes = list(graph.outputs.values())[: None if training else 1]
             expected = [shape_of(graph, node) for node in nodes]
             assert shapes == [(*shape[1:], shape[0]) for shape in expected], f"{fence}"
@@ -469,9 +469,9 @@ def test_the_way_from_a_weights_file_to_int8(
 ) -> None:
     """The page in short: nothing is trained, and TensorFlow stays out of it."""
     images, run, *_ = fences(TO_USE, "python")
-    weights, found = "runs/digits/last.safetensors", dict[str, Any]()
+    weights, names = "runs/digits/last.safetensors", dict[str, Any]()
     monkeypatch.chdir(tmp_path)
-    exec(images.text, found)
+    exec(images.text, names)
     files_of(TO_USE, tmp_path)
     (tmp_path / weights).parent.mkdir(parents=True)
     first.write(compiling.compile_spec(tmp_path / "digits.inc"), tmp_path / weights, 0, force=True)
@@ -485,8 +485,8 @@ def test_the_way_from_a_weights_file_to_int8(
         },
     )
 
-    exec(run.text, found)
-    assert found["logits"].shape == (1, 10)
+    exec(run.text, names)
+    assert names["logits"].shape == (1, 10)
 
 
 #: What the programs of the page must have done.
@@ -498,7 +498,7 @@ truth = np.array([int(path.parent.name) for path in paths])
 assert (classes("digits_int8.tflite") == truth).mean() > 0.97
 report = incgen.quantize("digits.onnx", "digits", "digits_int8.onnx", compare=600)
 before, after = report.top1
-assert report.found.images == 599 and before > 0.97 and after >= before - 0.005, report.top1
+assert report.comparison.images == 599 and before > 0.97 and after >= before - 0.005, report.top1
 """
 
 
@@ -637,8 +637,8 @@ def checkpoints() -> str:
             source, file = published.source, published.file
             packed = source.rpartition("/")[2]
             packers = {".tar.gz": "tar xzf", ".zip": "unzip"}
-            commands = [each for end, each in packers.items() if packed.endswith(end)]
-            unpack = "".join(f"`{each} {packed}`, then " for each in commands)
+            commands = [packer for end, packer in packers.items() if packed.endswith(end)]
+            unpack = "".join(f"`{command} {packed}`, then " for command in commands)
             settings = {**layout.settings, **published.settings}
             words = [f"--set {name}={str(value).lower()}" for name, value in settings.items()]
             spec, output = f"specs/{network}.inc", f"-o {network}.safetensors"
@@ -714,7 +714,7 @@ def transforms() -> str:
 
 
 def columns() -> str:
-    rows = [(f"`{each.name}`", each.about) for each in COLUMNS.values()]
+    rows = [(f"`{column.name}`", column.about) for column in COLUMNS.values()]
     return table(("column", "what it says"), rows)
 
 
@@ -729,8 +729,8 @@ def kept() -> str:
 
 def benchmarks() -> dict[str, Callable[[], str]]:
     """Return what makes each table of benchmarks from the results that are kept."""
-    found = tables_of_benchmarks(read_results(RESULTS))
-    return {name: partial(str, text) for name, text in found.items()}
+    tables = tables_of_benchmarks(read_results(RESULTS))
+    return {name: partial(str, text) for name, text in tables.items()}
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -757,7 +757,7 @@ _TABLE = re.compile(r"(<!-- table: ([^\n]+?) -->\n)(.*?)(\n?<!-- end -->)", re.D
 @pytest.mark.parametrize("page", WITH_TABLES, ids=lambda page: page.name)
 def test_the_tables_are_incgens_own(page: Path, update_goldens: bool) -> None:
     text = page.read_text("utf-8")
-    fresh = _TABLE.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}\n<!-- end -->", text)
+    fresh = _TABLE.sub(lambda match: f"{match[1]}{TABLES[match[2]]()}\n<!-- end -->", text)
     if update_goldens:
         page.write_text(fresh, "utf-8")
         text = fresh
@@ -767,7 +767,7 @@ def test_the_tables_are_incgens_own(page: Path, update_goldens: bool) -> None:
 
 def test_no_table_is_missing() -> None:
     texts = "".join(page.read_text("utf-8") for page in WITH_TABLES)
-    there = {found[2] for found in _TABLE.finditer(texts)}
+    there = {match[2] for match in _TABLE.finditer(texts)}
     needed = {name for name in TABLES if not name.startswith("op ")}
     needed |= {f"op {op.name}" for op in OPS.values() if op.arguments}
 
@@ -797,7 +797,7 @@ right: relu }
 def keys() -> list[tuple[str, str]]:
     text = LANGUAGE.read_text("utf-8")
     section = text[text.index("\n## Keys\n") : text.index("\n## Expressions\n")]
-    return [(found[1], found[2].replace("`", "").strip()) for found in _KEYS.finditer(section)]
+    return [(match[1], match[2].replace("`", "").strip()) for match in _KEYS.finditer(section)]
 
 
 @pytest.mark.parametrize(("written", "expected"), keys())

@@ -183,8 +183,8 @@ network net {
     assert str(card.facts.shape) == "3 x 8 x 8"
     assert str(card.facts.field) == "4 x 4, stride 4"
     page = data_of(drawn(graph, View(), "html").decode("utf-8"))
-    found = {item["k"]: (item["f"][0], item["f"][3]) for item in items_of(page["items"])}
-    assert [found[key] for key in ("down.0", "down.1", "down.2.pool", "down")] == [
+    facts = {item["k"]: (item["f"][0], item["f"][3]) for item in items_of(page["items"])}
+    assert [facts[key] for key in ("down.0", "down.1", "down.2.pool", "down")] == [
         ("3 × 16 × 16", "2 × 2, stride 2"),
         ("3 × 8 × 8", "4 × 4, stride 4"),
         ("3 × 4 × 4", "8 × 8, stride 8"),
@@ -214,9 +214,9 @@ def test_a_key_or_a_name_opens(opened: str, expected: list[str]) -> None:
 
 
 def test_what_surrounds_an_open_part_is_open_too() -> None:
-    found = shown("inception_v4", View(opened=("inception_c.0.conv3x3.1",)))
+    lines = shown("inception_v4", View(opened=("inception_c.0.conv3x3.1",)))
 
-    assert "inception_c: ['inception_c.0.concat: concat of 4']" in found
+    assert "inception_c: ['inception_c.0.concat: concat of 4']" in lines
 
 
 @pytest.mark.parametrize(
@@ -245,8 +245,8 @@ def test_the_boxes_add_up_to_the_network(name: str, depth: int) -> None:
     row = diagram(Network(graph), View(depth=depth)).row
     facts = [item.facts for item in costs(row)]
 
-    assert sum(each.parameters for each in facts if each) == graph.trained
-    assert sum(each.multiply_adds for each in facts if each) == graph.multiply_adds
+    assert sum(fact.parameters for fact in facts if fact) == graph.trained
+    assert sum(fact.multiply_adds for fact in facts if fact) == graph.multiply_adds
 
 
 def costs(row: Row) -> Iterator[Box | Card]:
@@ -366,19 +366,19 @@ SIZES = {"name": (20, True), "heading": (13, True), "prose": (12, False), "faint
 
 
 def texts_are_apart(made: Scene, placed: list[Placed], frames: list[Frame]) -> None:
-    found = []
+    labels = []
     for mark in made.marks:
         if isinstance(mark, Label):
             size, bold = SIZES.get(mark.style.split(" ")[0], (10, False))
             wide = width(mark.text, size, bold=bold)
             wide += width(mark.more, 11) + 6 if mark.more else 0
             x = mark.x - {"start": 0, "middle": wide / 2, "end": wide}[mark.anchor]
-            found.append((x, mark.y - size * 0.72, wide, size * 0.9, mark.text))
+            labels.append((x, mark.y - size * 0.72, wide, size * 0.9, mark.text))
             assert x >= 0 and x + wide <= made.width, mark.text
     others = [(p.x, p.y, p.width, p.height, p.box.key) for p in placed]
     others += [(f.x, f.y, f.width, f.band, f.card.key) for f in frames]
-    for number, (x, y, wide, high, text) in enumerate(found):
-        for ox, oy, other_wide, other_high, other in (*found[number + 1 :], *others):
+    for number, (x, y, wide, high, text) in enumerate(labels):
+        for ox, oy, other_wide, other_high, other in (*labels[number + 1 :], *others):
             beside = x + wide <= ox or ox + other_wide <= x
             assert beside or y + high <= oy or oy + other_high <= y, f"{text} overlaps {other}"
 
@@ -407,7 +407,7 @@ def edges_end_at_boxes(made: Scene, placed: list[Placed], frames: list[Frame]) -
     loose = 0
     for edge in edges:
         for point in (edge.points[0], edge.points[-1]):
-            if any(on_border(point, each) for each in rectangles):
+            if any(on_border(point, rectangle) for rectangle in rectangles):
                 continue
             loose += not any(on_line(point, other) for other in edges if other is not edge)
         assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(edge.points))
@@ -536,9 +536,9 @@ def test_heat_colours_by_a_share_of_the_largest(heat: str) -> None:
 
 def data_of(page: str) -> Any:
     """Return the data that the program of a page reads."""
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
-    assert found is not None
-    return json.loads(found[1])
+    match = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert match is not None
+    return json.loads(match[1])
 
 
 def items_of(items: list[Any]) -> Iterator[Any]:
@@ -557,9 +557,9 @@ def test_a_page_holds_every_layer_and_is_small() -> None:
 
     assert len(data) < 1_000_000
     assert page["open"] == ["block17"]
-    found = {item["k"]: item for item in items_of(page["items"])}
-    assert {node.path for node in graph.nodes} <= set(found)
-    block = found["block17.3"]
+    items = {item["k"]: item for item in items_of(page["items"])}
+    assert {node.path for node in graph.nodes} <= set(items)
+    block = items["block17.3"]
     assert (block["t"], block["x"], block["c"]) == ("3", "block17", "block")
     assert block["g"] == "n1x1 = 192, n1x7 = 160, n7x1 = 192, out = 1088"
     # 1x1 192 and 1x1 128 on 1088; 1x7 128 to 160; 7x1 160 to 192; 1x1 384 to 1088 with a bias; a

@@ -17,8 +17,8 @@ def graph(body: str, head: str = "numerics torch", size: str = "8x8 3") -> Graph
     return compile_spec("n.inc", text=text)
 
 
-def layers(found: Graph) -> dict[str, Node]:
-    return {node.path: node for node in found.nodes[1:]}
+def layers(net: Graph) -> dict[str, Node]:
+    return {node.path: node for node in net.nodes[1:]}
 
 
 def keys(body: str, head: str = "numerics torch") -> list[str]:
@@ -109,8 +109,8 @@ def test_keys_inside_blocks() -> None:
 
 def test_a_unit_of_a_unit_passes_its_arguments_on() -> None:
     head = UNIT + "unit twice = conv_bn groups=2 -> dropout 0.5"
-    found = graph("start: conv 1x1 4\na: twice 3x3/2 6 dilation=2", head)
-    conv = layers(found)["a.conv_bn.conv"]
+    net = graph("start: conv 1x1 4\na: twice 3x3/2 6 dilation=2", head)
+    conv = layers(net)["a.conv_bn.conv"]
 
     assert (conv.args["window"], conv.args["groups"]) == (Window((3, 3), (2, 2)), 2)
     assert (conv.args["dilation"], conv.args["bias"]) == (2, False)
@@ -122,38 +122,38 @@ def test_a_unit_of_a_unit_passes_its_arguments_on() -> None:
 
 
 def test_branches_start_from_one_value_and_from_goes_back() -> None:
-    found = graph(
+    net = graph(
         "a: conv 1x1 4\nb: conv 1x1 5\nc: add { from a\nfrom a -> relu }\n"
         "concat { from c\nfrom b -> tanh }"
     )
-    indices = {node.path: i for i, node in enumerate(found.nodes)}
+    indices = {node.path: i for i, node in enumerate(net.nodes)}
 
-    assert layers(found)["c"].inputs == (indices["a"], indices["c.relu"])
-    assert layers(found)["c.relu"].inputs == (indices["a"],)
-    assert layers(found)["tanh"].inputs == (indices["b"],)
-    assert layers(found)["tanh"].shape.channels == 5
+    assert layers(net)["c"].inputs == (indices["a"], indices["c.relu"])
+    assert layers(net)["c.relu"].inputs == (indices["a"],)
+    assert layers(net)["tanh"].inputs == (indices["b"],)
+    assert layers(net)["tanh"].shape.channels == 5
 
 
 def test_from_reaches_the_bodies_around_and_inner_labels_hide_outer_ones() -> None:
-    found = graph(
+    net = graph(
         "a: conv 1x1 4\nb: conv 1x1 5\nc: { a: conv 1x1 6\nt: tanh\n"
         "add { from a -> relu\nfrom t } }\nd: concat { from a\nfrom c }"
     )
-    indices = {node.path: i for i, node in enumerate(found.nodes)}
+    indices = {node.path: i for i, node in enumerate(net.nodes)}
 
-    assert layers(found)["c.relu"].shape.channels == 6
-    assert layers(found)["d"].inputs == (indices["a"], indices["c.add"])
+    assert layers(net)["c.relu"].shape.channels == 6
+    assert layers(net)["d"].inputs == (indices["a"], indices["c.add"])
 
 
 def test_sizes_of_the_current_value_inside_branches() -> None:
-    found = graph(
+    net = graph(
         "a: conv 3x3/2 6\nconcat { b: conv 1x1 (channels // 2)\n"
         "c: conv 1x1 (channels * 2) -> conv 1x1 (channels + height * width) }"
     )
 
-    assert layers(found)["b"].shape == Shape(3, 4, 4)
-    assert layers(found)["c.1"].shape == Shape(12 + 16, 4, 4)
-    assert layers(found)["concat"].shape == Shape(31, 4, 4)
+    assert layers(net)["b"].shape == Shape(3, 4, 4)
+    assert layers(net)["c.1"].shape == Shape(12 + 16, 4, 4)
+    assert layers(net)["concat"].shape == Shape(31, 4, 4)
 
 
 def test_conditions_of_sizes_and_words() -> None:
@@ -163,15 +163,15 @@ def test_conditions_of_sizes_and_words() -> None:
             else if kind == avg { p: avg_pool 3x3 }
             else { p: max_pool 3x3 }
         }"""
-    found = graph("a: b avg\nb1: b avg\nc: b max\nd: b max stride=2", head)
+    net = graph("a: b avg\nb1: b avg\nc: b max\nd: b max stride=2", head)
 
-    assert [(n.path, n.op) for n in found.nodes[1:]] == [
+    assert [(n.path, n.op) for n in net.nodes[1:]] == [
         ("a.p", "conv"),
         ("b1.p", "avg_pool"),
         ("c.p", "max_pool"),
         ("d.p", "conv"),
     ]
-    assert found.nodes[-1].shape == Shape(4, 4, 4)
+    assert net.nodes[-1].shape == Shape(4, 4, 4)
 
 
 def test_parameters_of_a_network_and_settings() -> None:
@@ -190,9 +190,9 @@ def test_parameters_of_a_network_and_settings() -> None:
 
 
 def test_outputs() -> None:
-    found = graph("a: relu\naux h1 { fc: dense 3 }\nb: tanh\naux h2 { dense 4 }\nlogits: dense 5")
+    net = graph("a: relu\naux h1 { fc: dense 3 }\nb: tanh\naux h2 { dense 4 }\nlogits: dense 5")
 
-    assert {name: found.nodes[i].path for name, i in found.outputs.items()} == {
+    assert {name: net.nodes[i].path for name, i in net.outputs.items()} == {
         "logits": "logits",
         "h1": "h1.fc",
         "h2": "h2",
@@ -201,11 +201,11 @@ def test_outputs() -> None:
 
 
 def test_totals_are_those_of_the_layers() -> None:
-    found = graph("a: conv 3x3 4\nb: bn\nfc: dense 5")
+    net = graph("a: conv 3x3 4\nb: bn\nfc: dense 5")
 
-    assert found.trained == (4 * 3 * 9 + 4) + 8 + (5 * 256 + 5)
-    assert found.multiply_adds == 64 * 4 * 3 * 9 + 5 * 256
-    assert list(found.tensors()) == [
+    assert net.trained == (4 * 3 * 9 + 4) + 8 + (5 * 256 + 5)
+    assert net.multiply_adds == 64 * 4 * 3 * 9 + 5 * 256
+    assert list(net.tensors()) == [
         "a.weight",
         "a.bias",
         "b.weight",
@@ -232,19 +232,19 @@ def test_presets(
     preset: str, conv: object, plain: int, even: object, ceil: bool, bn: object
 ) -> None:
     body = "a: conv 3x3/2 4\nfrom a -> bn\nb: max_pool 2x2/2\nc: max_pool 3x3"
-    found = layers(graph(body, f"numerics {preset}"))
+    nodes = layers(graph(body, f"numerics {preset}"))
 
-    assert found["a"].args["borders"] == conv
-    assert (found["b"].args["borders"], found["b"].args["ceil"]) == (even, ceil)
-    assert found["c"].args["borders"] == ((plain, plain), (plain, plain))
-    assert tuple(found["bn"].args[k] for k in ("eps", "decay", "variance")) == bn
+    assert nodes["a"].args["borders"] == conv
+    assert (nodes["b"].args["borders"], nodes["b"].args["ceil"]) == (even, ceil)
+    assert nodes["c"].args["borders"] == ((plain, plain), (plain, plain))
+    assert tuple(nodes["bn"].args[k] for k in ("eps", "decay", "variance")) == bn
 
 
 @pytest.mark.parametrize(("preset", "pool"), [("caffe", (0, 0)), ("tf", (0, 1))])
 def test_a_strided_pooling_of_an_odd_window(preset: str, pool: tuple[int, int]) -> None:
-    found = layers(graph("a: max_pool 3x3/2", f"numerics {preset}"))
+    nodes = layers(graph("a: max_pool 3x3/2", f"numerics {preset}"))
 
-    assert found["a"].args["borders"] == (pool, pool)
+    assert nodes["a"].args["borders"] == (pool, pool)
     with pytest.raises(SpecError, match="must state `pad`"):
         graph("a: max_pool 3x3/2", "numerics torch")
 
@@ -269,9 +269,9 @@ def test_the_border_of_a_unit_that_begins_with_a_pooling(use: str, pad: int) -> 
         unit fixed = max_pool 3x3
         unit outer = pooled 5x5 -> tanh
         unit bare = max_pool 3x3 pad=valid"""
-    found = graph(f"a: {use}", head).nodes
+    nodes = graph(f"a: {use}", head).nodes
 
-    assert found[1].args["borders"] == ((pad, pad), (pad, pad))
+    assert nodes[1].args["borders"] == ((pad, pad), (pad, pad))
 
 
 def test_a_default_acts_from_where_it_stands() -> None:
@@ -282,14 +282,14 @@ def test_a_default_acts_from_where_it_stands() -> None:
         block after() { a: conv 1x1 4 -> bn
                         b: conv 1x1 4 bias=true
                         c: depthwise_conv 3x3 }"""
-    found = layers(graph("x1: before\nx2: after", head))
+    nodes = layers(graph("x1: before\nx2: after", head))
 
-    assert found["x1.a.0"].args["bias"] is True
-    assert found["x1.a.1"].args["eps"] == 1e-5
-    assert (found["x2.a.0"].args["bias"], found["x2.a.0"].args["l2"]) == (False, 1e-4)
-    assert found["x2.a.1"].args["eps"] == 0.01
-    assert found["x2.b"].args["bias"] is True
-    assert found["x2.c"].args["bias"] is False  # `depthwise_conv` is of the family of `conv`
+    assert nodes["x1.a.0"].args["bias"] is True
+    assert nodes["x1.a.1"].args["eps"] == 1e-5
+    assert (nodes["x2.a.0"].args["bias"], nodes["x2.a.0"].args["l2"]) == (False, 1e-4)
+    assert nodes["x2.a.1"].args["eps"] == 0.01
+    assert nodes["x2.b"].args["bias"] is True
+    assert nodes["x2.c"].args["bias"] is False  # `depthwise_conv` is of the family of `conv`
 
 
 def spec_with(tmp_path: Path, main: str, **files: str) -> dict[str, Node]:
@@ -306,16 +306,16 @@ NETWORK = "network n {\n    input 8x8 3\n    a: conv_bn 3x3/2 4\n}\n"
 def test_a_used_file_inherits_the_conventions_at_the_use(tmp_path: Path) -> None:
     head = 'numerics tf\ndefault bn eps=0.5\nuse conv_bn from "lib.inc"\ndefault bn eps=0.25\n'
     main = f"{head}{NETWORK}"
-    found = spec_with(tmp_path, main, lib="unit conv_bn = conv -> bn\n")
+    nodes = spec_with(tmp_path, main, lib="unit conv_bn = conv -> bn\n")
 
-    assert found["a.conv"].args["borders"] == ((0, 1), (0, 1))
-    assert (found["a.bn"].args["eps"], found["a.bn"].args["decay"]) == (0.5, 0.99)
+    assert nodes["a.conv"].args["borders"] == ((0, 1), (0, 1))
+    assert (nodes["a.bn"].args["eps"], nodes["a.bn"].args["decay"]) == (0.5, 0.99)
 
 
 def test_a_word_that_is_also_an_op_is_an_argument() -> None:
-    found = layers(graph("one: b tanh", "numerics torch\nblock b(form) { gelu form }"))
+    nodes = layers(graph("one: b tanh", "numerics torch\nblock b(form) { gelu form }"))
 
-    assert found["one.gelu"].args["form"] == "tanh"
+    assert nodes["one.gelu"].args["form"] == "tanh"
 
 
 SAME = "unit conv_bn = conv bias=false -> bn\nblock {}() {{\n    c: conv_bn 3x3 4\n}}\n"
@@ -343,10 +343,10 @@ def test_what_files_define_alike_is_one(tmp_path: Path, uses: str) -> None:
 
 def test_a_used_file_with_its_own_numerics_keeps_them(tmp_path: Path) -> None:
     main = f'numerics tf\ndefault bn eps=0.5\nuse conv_bn from "lib.inc"\n{NETWORK}'
-    found = spec_with(tmp_path, main, lib="numerics caffe\nunit conv_bn = conv -> bn\n")
+    nodes = spec_with(tmp_path, main, lib="numerics caffe\nunit conv_bn = conv -> bn\n")
 
-    assert found["a.conv"].args["borders"] == ((1, 1), (1, 1))
-    assert (found["a.bn"].args["eps"], found["a.bn"].args["decay"]) == (1e-5, 0.9)
+    assert nodes["a.conv"].args["borders"] == ((1, 1), (1, 1))
+    assert (nodes["a.bn"].args["eps"], nodes["a.bn"].args["decay"]) == (1e-5, 0.9)
 
 
 def test_a_file_reached_on_two_ways_gives_one_definition(tmp_path: Path) -> None:
@@ -355,10 +355,10 @@ def test_a_file_reached_on_two_ways_gives_one_definition(tmp_path: Path) -> None
         "network n {\n    input 8x8 3\n    a: conv_bn 3x3 4\n    b: other\n}\n"
     )
     more = 'use conv_bn from "lib.inc"\nblock other() {\n    c: conv_bn 1x1 4\n}\n'
-    found = spec_with(tmp_path, main, lib="unit conv_bn = conv -> bn\n", more=more)
+    nodes = spec_with(tmp_path, main, lib="unit conv_bn = conv -> bn\n", more=more)
 
-    assert list(found) == ["a.conv", "a.bn", "b.c.conv", "b.c.bn"]
-    used, inner = found["a.conv"].use, found["b.c.conv"].use
+    assert list(nodes) == ["a.conv", "a.bn", "b.c.conv", "b.c.bn"]
+    used, inner = nodes["a.conv"].use, nodes["b.c.conv"].use
     assert used is not None and inner is not None
     assert used.definition is inner.definition
 

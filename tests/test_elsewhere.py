@@ -26,8 +26,8 @@ PARTS |= {"concat { ... }", "aux name { ... }", "add", "block", "conv", "mul"}
 def faults(statements: str, *, width: str = "32x32 64") -> str:
     """Return the errors of statements in a network of their own, including those of targets."""
     text = f"numerics caffe\nnetwork n {{\ninput {width}\nlabel: relu\n{statements}\n}}\n"
-    found = [fault for fault in check("n.inc", text=text) if fault.severity == "error"]
-    return render(found)
+    errors = [fault for fault in check("n.inc", text=text) if fault.severity == "error"]
+    return render(errors)
 
 
 @pytest.mark.parametrize("module", [advice, elsewhere, slips, translation])
@@ -165,8 +165,8 @@ def test_a_call_as_another_tool_writes_it(
     takes = takes_of(name)
     assert takes is not None
 
-    found = translated(takes, positional, list(attributes.items()), name)
+    call = translated(takes, positional, list(attributes.items()), name)
 
-    assert found == here
-    if found is not None and not re.search(r"\b[sck]\b", found):
-        assert not faults(found), found
+    assert call == here
+    if call is not None and not re.search(r"\b[sck]\b", call):
+        assert not faults(call), call

@@ -69,16 +69,16 @@ def network(body: str, head: str = "numerics caffe") -> str:
 
 @pytest.mark.parametrize("path", INPUTS, ids=lambda path: path.stem)
 def test_report(path: Path, update_goldens: bool) -> None:
-    found = report_of(path) + "\n"
+    report = report_of(path) + "\n"
     golden = path.with_suffix(".err")
     if update_goldens:
-        golden.write_text(found, "utf-8")
+        golden.write_text(report, "utf-8")
         return
 
     expected = golden.read_text("utf-8") if golden.exists() else ""
-    if found != expected:
+    if report != expected:
         lines = difflib.unified_diff(
-            expected.splitlines(), found.splitlines(), golden.name, "now", lineterm=""
+            expected.splitlines(), report.splitlines(), golden.name, "now", lineterm=""
         )
         pytest.fail("\n".join(lines) + "\nto accept: pytest tests/test_errors.py --update-goldens")
 

@@ -43,8 +43,8 @@ def part(page: Any, key: str) -> Any:
 
 
 def keys(page: Any) -> list[str]:
-    found: list[str] = page.locator(".part").evaluate_all("all => all.map(e => e.dataset.key)")
-    return found
+    parts: list[str] = page.locator(".part").evaluate_all("all => all.map(e => e.dataset.key)")
+    return parts
 
 
 def fragment(page: Any) -> str:

@@ -54,10 +54,10 @@ C, N = Parameter("c"), Parameter("n")
     ],
 )
 def test_values(text: str, expected: Value) -> None:
-    found = evaluate(parse_value(text), {}, {})
+    value = evaluate(parse_value(text), {}, {})
 
-    assert found == expected
-    assert type(found) is type(expected)
+    assert value == expected
+    assert type(value) is type(expected)
 
 
 def test_names_get_their_values_from_the_surroundings() -> None:

@@ -106,8 +106,8 @@ def model_of(seed: int = 0) -> Any:
 def values(model: Any, *kinds: Any) -> dict[str, Any]:
     """Return the variables of a model by path, but for keys of random numbers."""
     flat = nnx.to_flat_state(nnx.state(model, kinds or ...))
-    named = {".".join(map(str, path)): each.get_value() for path, each in flat}
-    return {path: np.asarray(each) for path, each in named.items() if not path.endswith(".key")}
+    named = {".".join(map(str, path)): variable.get_value() for path, variable in flat}
+    return {path: np.asarray(value) for path, value in named.items() if not path.endswith(".key")}
 
 
 def assert_equal(found: Any, wanted: Any, rtol: float = 1e-12) -> None:
@@ -220,7 +220,7 @@ def test_paths_are_the_label_paths() -> None:
     pure = nnx.to_pure_dict(nnx.state(float32_model(), (nnx.Param, nnx.BatchStat)))
     paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(pure)]
 
-    assert sorted(".".join(str(each.key) for each in path) for path in paths) == sorted(
+    assert sorted(".".join(str(entry.key) for entry in path) for path in paths) == sorted(
         [f"{name}.{leaf}" for name in NORMS for leaf in ("mean", "var")]
         + [f"{name}.{leaf}" for name in NORMS if name != "bare" for leaf in ("bias", "scale")]
         + [f"{name}.kernel" for name in (*BIASED, *UNBIASED)]
@@ -256,10 +256,10 @@ def test_models_in_one_vmap_are_the_models_by_themselves() -> None:
     found = nnx.jit(nnx.vmap(lambda model, x: model(x), in_axes=(0, None)))(together, X)
 
     wanted = [run(model, X) for model in alone]
-    assert_equal(found, jax.tree.map(lambda *each: jnp.stack(each), *wanted))
-    each = [values(model) for model in alone]
-    assert_equal(values(together), {key: np.stack([v[key] for v in each]) for key in each[0]})
-    assert not np.allclose(each[0]["stem.conv.kernel"], each[1]["stem.conv.kernel"])
+    assert_equal(found, jax.tree.map(lambda *parts: jnp.stack(parts), *wanted))
+    parts = [values(model) for model in alone]
+    assert_equal(values(together), {key: np.stack([v[key] for v in parts]) for key in parts[0]})
+    assert not np.allclose(parts[0]["stem.conv.kernel"], parts[1]["stem.conv.kernel"])
 
 
 def test_a_repeat_can_be_scanned() -> None:
@@ -297,13 +297,13 @@ def test_views_and_modes() -> None:
     model = model_of()
     view = nnx.view(model, deterministic=True, use_running_average=True)
 
-    found = run(view, X)
+    output = run(view, X)
     assert type(run(model, X)) is module().ToolsOutput
     before = values(view, nnx.BatchStat)
     assert_equal(before, values(model, nnx.BatchStat))  # shared
     model.eval()
-    assert isinstance(found, jax.Array)
-    assert found.shape == run(model, X).shape == (4, 3)
+    assert isinstance(output, jax.Array)
+    assert output.shape == run(model, X).shape == (4, 3)
     assert_equal(values(model, nnx.BatchStat), before)
     assert type(run(nnx.view(model, deterministic=False), X)) is module().ToolsOutput
 
@@ -369,7 +369,7 @@ def test_attributes_set_the_type_of_the_computation() -> None:
 
         wanted, found = run(model, x), run(half, x)
 
-        assert {str(each.dtype) for each in jax.tree.leaves(found)} == {"bfloat16"}
+        assert {str(leaf.dtype) for leaf in jax.tree.leaves(found)} == {"bfloat16"}
         assert {str(v.dtype) for v in values(half, nnx.Param, nnx.BatchStat).values()} == {
             "float32"
         }
@@ -403,9 +403,9 @@ def test_averages_of_half_precision_are_summed_in_float32() -> None:
     x = jnp.linspace(1, 2, 49 * 49, dtype="float32").reshape(1, 49, 49, 1)
 
     for dtype in ("bfloat16", "float16"):
-        found = average(x.astype(dtype) * 30000, (49, 49))
-        assert found.dtype == dtype
-        assert_equal(found.astype("float32"), 45000, rtol=4e-3)
+        pooled = average(x.astype(dtype) * 30000, (49, 49))
+        assert pooled.dtype == dtype
+        assert_equal(pooled.astype("float32"), 45000, rtol=4e-3)
     sides = average(x, (3, 3), padding="SAME", count_include_pad=False)
     assert sides.dtype == jnp.float32  # also where float64 is the default
 
@@ -427,12 +427,12 @@ def test_gelu_of_large_values_in_half_precision() -> None:
 def tensors() -> dict[str, Any]:
     """Return the tensors of another model, as a file has them."""
     names = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
-    found = {}
+    arrays = {}
     for path, value in values(float32_model(1), nnx.Param, nnx.BatchStat).items():
         stem, _, name = path.rpartition(".")
         moved = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
-        found[f"{stem}.{names.get(name, name)}"] = np.ascontiguousarray(moved)
-    return found
+        arrays[f"{stem}.{names.get(name, name)}"] = np.ascontiguousarray(moved)
+    return arrays
 
 
 @pytest.mark.parametrize("saved", ["float16", "bfloat16", "float32", "float64"])

@@ -681,8 +681,8 @@ def test_any_lines_can_be_formatted_alone(seed: int, spec: str | Path) -> None:
     result = format_lines(typed, first, last)
 
     lines = zip(result.split("\n"), text.split("\n"), typed.split("\n"), strict=True)
-    for number, (found, neat, before) in enumerate(lines, 1):
-        assert found == neat if first <= number <= last else found in (neat, before)
+    for number, (after, neat, before) in enumerate(lines, 1):
+        assert after == neat if first <= number <= last else after in (neat, before)
     assert parse(SourceFile("result", result)) == parse(SourceFile("typed", typed))
 
 

@@ -26,10 +26,10 @@ _FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def steps(page: Path) -> Iterator[dict[str, str]]:
     """Yield what a reader of a page does."""
     text = page.read_text("utf-8")
-    for found in _FENCE.finditer(text):
-        language, (how, _, name) = found[1], found[2].strip().partition(" ")
-        place = f"{page.name}:{text.count(chr(10), 0, found.start()) + 1}"
-        step = {"kind": language, "text": found[3], "place": place}
+    for match in _FENCE.finditer(text):
+        language, (how, _, name) = match[1], match[2].strip().partition(" ")
+        place = f"{page.name}:{text.count(chr(10), 0, match.start()) + 1}"
+        step = {"kind": language, "text": match[3], "place": place}
         if how == "file":
             step |= {"kind": "file", "name": name.split()[0]}
         elif how == "output":

@@ -65,12 +65,12 @@ def test_half_precision(op: str, dtype: str, tmp_path: Path) -> None:
         factors = random.normal(size=wanted[0].shape)
         results = (wanted[0], wanted[1](factors))
         for name, (value, slope) in halved(spec, x, factors, half, tmp_path):
-            for found, exact in zip((value, slope), results, strict=True):
+            for actual, exact in zip((value, slope), results, strict=True):
                 # by a vector of zeros the gradient of a norm is 1 / eps
                 fits = np.abs(exact) < np.finfo("float16").max
-                assert not np.isnan(found).any(), f"{line}: {name}"
+                assert not np.isnan(actual).any(), f"{line}: {name}"
                 size = max(np.abs(exact[fits]).max(), 1e-6)
-                assert np.abs(found - exact)[fits].max() < bar * size, f"{line}: {name}"
+                assert np.abs(actual - exact)[fits].max() < bar * size, f"{line}: {name}"
 
 
 def test_weight_decay_of_half_precision() -> None:

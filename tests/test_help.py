@@ -48,10 +48,10 @@ def test_a_page_fits_a_screen(words: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("words", ALL)
 def test_a_page_ends_with_two_examples_that_parse(words: tuple[str, ...]) -> None:
-    found = re.search(r"\n\n  Examples:\n((?:    .*\n)+)\Z", page(*words))
+    match = re.search(r"\n\n  Examples:\n((?:    .*\n)+)\Z", page(*words))
 
-    assert found is not None
-    examples = found[1].splitlines()
+    assert match is not None
+    examples = match[1].splitlines()
     assert len(examples) == 2
     own = 0
     for line in examples:

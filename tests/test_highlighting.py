@@ -56,24 +56,24 @@ def test_the_grammar_sees_the_tokens_of_the_parser(path: Path) -> None:
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_pygments_sees_the_tokens_of_the_parser(path: Path) -> None:
     text = path.read_text("utf-8")
-    found = list(get_lexer_by_name("inc").get_tokens_unprocessed(text))
+    lexed = list(get_lexer_by_name("inc").get_tokens_unprocessed(text))
 
-    assert "".join(value for _, _, value in found) == text
-    assert not [value for _, kind, value in found if kind is Error]
+    assert "".join(value for _, _, value in lexed) == text
+    assert not [value for _, kind, value in lexed if kind is Error]
     kinds = {Kind.COMMENT: (Comment, String.Doc), Kind.NUMBER: (Number,), Kind.STRING: (String,)}
     for token in tokens(text):
         if token.kind in kinds:
-            at = next(each for each in found if each[0] == token.start)
+            at = next(entry for entry in lexed if entry[0] == token.start)
             assert at[2] == token.text and any(at[1] in kind for kind in kinds[token.kind])
-    words = {value for _, kind, value in found if kind in Keyword}
+    words = {value for _, kind, value in lexed if kind in Keyword}
     assert words <= keywords()
 
 
 def test_names_have_the_scopes_of_what_they_are() -> None:
     text = "block b(n, kind = max) {\n    conv: conv 3x{n} channels pad=half -> my_op max(2, n)\n}"
-    found = {text[start:end]: scope for start, end, scope in textmate.scopes(text)}
+    scopes = {text[start:end]: scope for start, end, scope in textmate.scopes(text)}
 
-    assert found == {
+    assert scopes == {
         "block": "keyword.other",
         "b": "entity.name.type.block",
         "kind": "variable.parameter.attribute",

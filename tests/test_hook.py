@@ -287,8 +287,8 @@ def test_an_uncaught_error_of_a_program_shows_them_too(project: Path) -> None:
 @pytest.mark.parametrize("target", ["torch", "keras", "flax"])
 def test_lines_of_layers_end_in_the_lines_of_the_spec(target: str, project: Path) -> None:
     graph = compile_spec(project / "nets" / "net.inc")
-    (found,) = api.find_targets([target])
-    plain = found.emit(graph)
+    (chosen,) = api.find_targets([target])
+    plain = chosen.emit(graph)
 
     source = with_places(plain, graph.program, lambda name: name.rpartition("/")[2])
 
@@ -316,5 +316,5 @@ def test_lines_of_layers_end_in_the_lines_of_the_spec(target: str, project: Path
     }[target]
     assert len(ends) > 8
     for code, place in expected.items():
-        (line,) = [each for each in source.splitlines() if each.strip().startswith(code)]
+        (line,) = [line for line in source.splitlines() if line.strip().startswith(code)]
         assert line.endswith(place), line

@@ -281,6 +281,6 @@ def test_preprocess_makes_what_the_weights_expect() -> None:
     module = incgen.load(SPECS / "bn_inception.inc", "keras")
     image = np.array([10, 20, 30], "uint8").reshape(1, 1, 1, 3)  # red, green, blue
 
-    found = np.asarray(module.preprocess(image))
+    pixels = np.asarray(module.preprocess(image))
 
-    assert found.ravel().tolist() == [30 - 104, 20 - 117, 10 - 128]
+    assert pixels.ravel().tolist() == [30 - 104, 20 - 117, 10 - 128]

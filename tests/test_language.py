@@ -311,17 +311,17 @@ ALLOWED = [
 
 def errors(text: str) -> list[str]:
     """Return the codes of the errors of a spec and of what targets refuse, in order."""
-    found = api.check("n.inc", text=text)
-    return [fault.code.value for fault in found if fault.severity == "error"]
+    faults = api.check("n.inc", text=text)
+    return [fault.code.value for fault in faults if fault.severity == "error"]
 
 
 @pytest.mark.parametrize(("phrase", "text", "code"), REFUSED)
 def test_what_the_page_forbids_is_refused(phrase: str, text: str, code: str | None) -> None:
     assert phrase in PAGE
-    found = errors(text)
+    codes = errors(text)
 
-    assert found, text
-    assert found[0] == (code or found[0])
+    assert codes, text
+    assert codes[0] == (code or codes[0])
 
 
 @pytest.mark.parametrize(("phrase", "text"), ALLOWED)

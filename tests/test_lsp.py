@@ -140,10 +140,10 @@ network n(deep = true) {
 }
 """
     net = opened(text)
-    while not (found := await net.faults()):
+    while not (faults := await net.faults()):
         await net.news()
 
-    assert [fault.partition(": ")[0] for fault in found] == ["4:5-46 undecided"]
+    assert [fault.partition(": ")[0] for fault in faults] == ["4:5-46 undecided"]
 
 
 # ---------------------------------------------------------------- hover
@@ -412,17 +412,17 @@ async def test_completion_of_files_and_what_they_define(
 async def test_the_outline(opened: Callable[..., Editor]) -> None:
     net = opened(f"{NET}recipe quick for net {{\n    batch 32\n}}\n")
     params = lsp.DocumentSymbolParams(net.document)
-    found = await net.client.text_document_document_symbol_async(params)
+    outline = await net.client.text_document_document_symbol_async(params)
 
     def shown(symbols: Sequence[lsp.DocumentSymbol], level: int = 0) -> list[str]:
         lines = []
-        for each in symbols:
-            place = f"{where(each.range)} {where(each.selection_range)}"
-            lines.append(f"{'  ' * level}{each.name} {each.detail} [{each.kind.name}] {place}")
-            lines += shown(each.children or (), level + 1)
+        for item in symbols:
+            place = f"{where(item.range)} {where(item.selection_range)}"
+            lines.append(f"{'  ' * level}{item.name} {item.detail} [{item.kind.name}] {place}")
+            lines += shown(item.children or (), level + 1)
         return lines
 
-    assert shown(found or ()) == [
+    assert shown(outline or ()) == [
         "wide = 8 [Constant] 2:1-13 2:5-9",
         "conv_bn conv -> bn -> relu [Function] 3:1-45 3:6-13",
         "split (n, kind, stride) [Class] 6:1-11:2 6:7-12",
@@ -442,9 +442,9 @@ async def test_the_outline(opened: Callable[..., Editor]) -> None:
 async def test_bodies_and_comments_fold(opened: Callable[..., Editor]) -> None:
     net = opened(NET.replace("## Two branches.", "## Two branches.\n## Joined."))
     params = lsp.FoldingRangeParams(net.document)
-    found = await net.client.text_document_folding_range_async(params)
+    folds = await net.client.text_document_folding_range_async(params)
 
-    assert [(f.start_line, f.end_line, f.kind) for f in found or ()] == [
+    assert [(f.start_line, f.end_line, f.kind) for f in folds or ()] == [
         (4, 5, lsp.FoldingRangeKind.Comment),
         (6, 10, None),
         (7, 9, None),
@@ -472,11 +472,11 @@ async def test_a_call_shows_its_signature(
     net, typed = opened(), line.replace("|", "")
     net.type("    two: split", f"{typed}\n    two: split")
     params = lsp.SignatureHelpParams(net.document, net.at(typed, len(typed)))
-    found = await net.client.text_document_signature_help_async(params)
+    answer = await net.client.text_document_signature_help_async(params)
 
-    assert found is not None
-    assert found.signatures[0].label.startswith(label)
-    assert found.active_parameter == active
+    assert answer is not None
+    assert answer.signatures[0].label.startswith(label)
+    assert answer.active_parameter == active
 
 
 # ---------------------------------------------------------------- names
@@ -514,8 +514,8 @@ def shown(path: Path, location: lsp.Location) -> str:
 
 async def defined(editor: Editor, mark: str) -> str | None:
     params = lsp.DefinitionParams(editor.document, editor.at(mark))
-    found = await editor.client.text_document_definition_async(params)
-    return shown(editor.path.parent, found) if isinstance(found, lsp.Location) else None
+    location = await editor.client.text_document_definition_async(params)
+    return shown(editor.path.parent, location) if isinstance(location, lsp.Location) else None
 
 
 async def test_definitions(opened: Callable[..., Editor]) -> None:
@@ -559,10 +559,10 @@ async def test_references(project: Editor, opened: Callable[..., Editor]) -> Non
 async def test_uses_of_a_name_are_marked(opened: Callable[..., Editor]) -> None:
     net = opened()
     params = lsp.DocumentHighlightParams(net.document, net.at("two: split"))
-    found = await net.client.text_document_document_highlight_async(params)
+    highlights = await net.client.text_document_document_highlight_async(params)
 
     write, read = lsp.DocumentHighlightKind.Write, lsp.DocumentHighlightKind.Read
-    assert [(where(f.range), f.kind) for f in found or ()] == [
+    assert [(where(f.range), f.kind) for f in highlights or ()] == [
         ("19:5-8", write),
         ("22:22-25", read),
     ]
@@ -583,9 +583,9 @@ def edited(text: str, edits: Sequence[lsp.TextEdit]) -> str:
 async def renamed(editor: Editor, mark: str, name: str) -> dict[str, str]:
     """Return the files that a new name changes, with their texts."""
     params = lsp.RenameParams(editor.document, editor.at(mark), name)
-    found = await editor.client.text_document_rename_async(params)
+    edit = await editor.client.text_document_rename_async(params)
     texts = {"user.inc": USER, "part.inc": PART, "net.inc": editor.text}
-    changes = (found.changes or {}) if found is not None else {}
+    changes = (edit.changes or {}) if edit is not None else {}
     names = {uri.rpartition("/")[2]: edits for uri, edits in changes.items()}
     return {file: edited(texts[file], edits) for file, edits in names.items()}
 
@@ -703,10 +703,10 @@ async def test_hints_show_shapes_and_parameters(opened: Callable[..., Editor]) -
     net = opened()
     whole = lsp.Range(lsp.Position(13, 0), lsp.Position(30, 0))
     params = lsp.InlayHintParams(net.document, whole)
-    found = await net.client.text_document_inlay_hint_async(params)
+    hints = await net.client.text_document_inlay_hint_async(params)
 
     lines = NET.split("\n")
-    for hint in reversed(found or ()):
+    for hint in reversed(hints or ()):
         line, at = hint.position.line, hint.position.character
         mark = f"<{hint.label}>"
         lines[line] = lines[line][:at] + mark + lines[line][at:]
@@ -733,12 +733,12 @@ async def test_words_are_coloured_by_meaning(opened: Callable[..., Editor]) -> N
     text = "let w = 8\nblock b(k) {\n    a: conv 3x{k} w bias=false  # c\n}\n"
     net = opened(text)
     params = lsp.SemanticTokensParams(net.document)
-    found = await net.client.text_document_semantic_tokens_full_async(params)
-    assert found is not None
+    answer = await net.client.text_document_semantic_tokens_full_async(params)
+    assert answer is not None
 
     line = column = 0
     shown, types = [], LEGEND.token_types
-    for step, shift, length, kind, _ in zip(*[iter(found.data)] * 5, strict=True):
+    for step, shift, length, kind, _ in zip(*[iter(answer.data)] * 5, strict=True):
         line, column = line + step, shift if step else column + shift
         word = text.split("\n")[line][column : column + length]
         shown.append(f"{word}:{types[kind]}")
@@ -794,9 +794,9 @@ async def test_what_a_help_says_is_a_quick_fix(
     (fault, *_) = await net.raw()
     context = lsp.CodeActionContext([fault])
     params = lsp.CodeActionParams(net.document, fault.range, context)
-    found = await net.client.text_document_code_action_async(params)
+    actions = await net.client.text_document_code_action_async(params)
 
-    action = next(a for a in found or () if isinstance(a, lsp.CodeAction) and a.title == title)
+    action = next(a for a in actions or () if isinstance(a, lsp.CodeAction) and a.title == title)
     assert action.edit is not None and action.edit.changes is not None
     assert edited(net.text, action.edit.changes[net.uri]) == net.text.replace(old, new)
 

@@ -42,9 +42,9 @@ def test_tokens_are_those_of_the_parser(path: Path) -> None:
 
 
 def test_tokens_go_on_behind_a_fault() -> None:
-    found = [(t.kind.name, t.text) for t in tokens('a $ "b 3x{n}; x->y')]
+    pairs = [(t.kind.name, t.text) for t in tokens('a $ "b 3x{n}; x->y')]
 
-    assert found == [
+    assert pairs == [
         *(("NAME", "a"), ("FAULT", "$"), ("FAULT", '"'), ("NAME", "b"), ("WINDOW", "3x{n}")),
         *(("NEWLINE", ";"), ("NAME", "x"), ("SIGN", "->"), ("NAME", "y")),
     ]
@@ -64,23 +64,23 @@ def test_keywords_are_those_of_the_reference() -> None:
 def test_what_is_typed_moves_what_stands_behind_it() -> None:
     old = "one\ntwo\nthree\nfour\n"
     new = "one\ntwo\nnew\nthr33\nfour\n"
-    found = Alignment(old, new)
+    alignment = Alignment(old, new)
 
-    assert [found.new(old.index(word)) for word in ("one", "two", "four")] == [0, 4, 18]
-    assert found.new(old.index("three")) == 8  # the beginning of the line that was replaced
-    assert found.old(new.index("four")) == old.index("four")
-    assert found.old(new.index("33")) is None
+    assert [alignment.new(old.index(word)) for word in ("one", "two", "four")] == [0, 4, 18]
+    assert alignment.new(old.index("three")) == 8  # the beginning of the line that was replaced
+    assert alignment.old(new.index("four")) == old.index("four")
+    assert alignment.old(new.index("33")) is None
 
 
 def test_a_change_within_a_line_leaves_its_ends() -> None:
     old, new = "a: conv 3x3 8 -> relu\n", "a: conv 3x3/2 16 -> relu\n"
-    found = Alignment(old, new)
+    alignment = Alignment(old, new)
 
-    assert found.new(old.index("conv")) == new.index("conv")
-    assert found.new(old.index("relu")) == new.index("relu")
-    assert found.span(old.index("conv"), old.index("conv") + 4) == (3, 7)
-    assert found.span(0, len(old)) is None
-    assert found.old(new.index("16")) is None
+    assert alignment.new(old.index("conv")) == new.index("conv")
+    assert alignment.new(old.index("relu")) == new.index("relu")
+    assert alignment.span(old.index("conv"), old.index("conv") + 4) == (3, 7)
+    assert alignment.span(0, len(old)) is None
+    assert alignment.old(new.index("16")) is None
 
 
 def test_an_empty_text_has_nothing_in_common() -> None:
@@ -95,8 +95,8 @@ def test_an_empty_text_has_nothing_in_common() -> None:
 @pytest.mark.parametrize("path", ERRORS, ids=lambda path: path.stem)
 def test_faults_are_those_of_a_check(path: Path) -> None:
     text = path.read_text("utf-8")
-    found = analyse(path, text, {})
-    everything = [*found.refused(), *found.diagnostics]
+    analysis = analyse(path, text, {})
+    everything = [*analysis.refused(), *analysis.diagnostics]
 
     assert everything == check(path, text=text)
 
@@ -112,9 +112,9 @@ def test_the_text_of_an_open_file_counts(tmp_path: Path) -> None:
 
 
 def test_the_tree_holds_what_is_around_a_fault(tmp_path: Path) -> None:
-    found = analyse(tmp_path / "n.inc", "let a = 1\nlet b = = 2\nlet c = 3\n", {})
+    analysis = analyse(tmp_path / "n.inc", "let a = 1\nlet b = = 2\nlet c = 3\n", {})
 
-    assert list(found.names.constants) == ["a", "c"]
+    assert list(analysis.names.constants) == ["a", "c"]
 
 
 # ---------------------------------------------------------------- context
@@ -122,13 +122,13 @@ def test_the_tree_holds_what_is_around_a_fault(tmp_path: Path) -> None:
 
 def test_the_context_is_that_of_the_innermost_body() -> None:
     text = "block b(n, kind = max) {\n    a: relu\n    c: concat {\n        d: conv 1x1 n -> conv_"
-    found = context_at(text, len(text))
+    context = context_at(text, len(text))
 
-    assert [frame.kind for frame in found.frames] == ["file", "body", "join"]
-    assert found.parameters == ("n", "kind")
-    assert found.labels == ["a"]  # of the statement around, only the earlier ones
-    assert [token.text for token in found.statement] == ["d", ":", "conv", "1x1", "n", "->"]
-    assert (found.element, found.prefix) == ((), "conv_")
+    assert [frame.kind for frame in context.frames] == ["file", "body", "join"]
+    assert context.parameters == ("n", "kind")
+    assert context.labels == ["a"]  # of the statement around, only the earlier ones
+    assert [token.text for token in context.statement] == ["d", ":", "conv", "1x1", "n", "->"]
+    assert (context.element, context.prefix) == ((), "conv_")
 
 
 @pytest.mark.parametrize(
@@ -150,10 +150,10 @@ def test_a_unit_applies_what_stands_behind_its_sign(text: str, element: list[str
 )
 def test_the_braces_of_a_window_are_no_body(text: str, prefix: str) -> None:
     whole = f"network n {{\n    {text}"
-    found = context_at(whole, len(whole))
+    context = context_at(whole, len(whole))
 
-    assert found.expression and found.prefix == prefix
-    assert [token.text for token in found.statement] == ["conv"]
+    assert context.expression and context.prefix == prefix
+    assert [token.text for token in context.statement] == ["conv"]
 
 
 # ---------------------------------------------------------------- names
@@ -164,13 +164,13 @@ def test_every_name_of_a_spec_can_be_another(path: Path) -> None:
     """All names at once: one that is missed no longer refers to anything."""
     text = path.read_text("utf-8")
     before = analyse(path, text, {})
-    own = [each for each in before.names.occurrences if each.defines]
-    new = {each.symbol: f"other_{number}" for number, each in enumerate(own)}
+    own = [o for o in before.names.occurrences if o.defines]
+    new = {o.symbol: f"other_{number}" for number, o in enumerate(own)}
     changed = text
-    for each in reversed(before.names.occurrences):
-        if each.symbol in new:
-            start, end = each.span.start, each.span.end
-            changed = changed[:start] + new[each.symbol] + changed[end:]
+    for occurrence in reversed(before.names.occurrences):
+        if occurrence.symbol in new:
+            start, end = occurrence.span.start, occurrence.span.end
+            changed = changed[:start] + new[occurrence.symbol] + changed[end:]
     after = analyse(path, changed, {})
 
     assert len(own) > 3 and changed.count("other_") > len(own)
@@ -242,9 +242,9 @@ def test_the_command_says_what_it_needs(
 @pytest.mark.parametrize(("encoding", "column"), [("utf-8", 8), ("utf-16", 5), ("utf-32", 4)])
 def test_columns_are_counted_as_the_client_does(encoding: str, column: int) -> None:
     places = Places(SourceFile("n.inc", "a\n\N{SNAKE}é: b\nc"), encoding)
-    found = places.position(6)
+    place = places.position(6)
 
-    assert (found.line, found.character) == (1, column)  # behind the blank: 4 + 2, or 2 + 1, and 2
-    assert places.offset(found) == 6
-    assert places.offset(type(found)(1, 99)) == 7  # the end of the line
-    assert places.offset(type(found)(9, 0)) == 9  # the end of the text
+    assert (place.line, place.character) == (1, column)  # behind the blank: 4 + 2, or 2 + 1, and 2
+    assert places.offset(place) == 6
+    assert places.offset(type(place)(1, 99)) == 7  # the end of the line
+    assert places.offset(type(place)(9, 0)) == 9  # the end of the text

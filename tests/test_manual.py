@@ -146,7 +146,7 @@ def test_explain_alone_lists_every_code(
     code, text = run(["explain"], capsys)
 
     assert code == 0
-    assert [line.split()[0] for line in text.splitlines()] == [each.value for each in Code]
+    assert [line.split()[0] for line in text.splitlines()] == [member.value for member in Code]
     assert text.startswith("syntax             the text does not follow the grammar\n")
 
 
@@ -212,10 +212,10 @@ def test_targets_have_the_formula_of_every_output(name: str) -> None:
         shaper = Shaper(graph, Words(graph, OpenParameters(graph.program)))
         given = Symbol(True, partial(getattr, network.pixels))
 
-        found = shaper.body(network.body, given, {})
+        output = shaper.body(network.body, given, {})
 
-        axes = AXES if found.is_map else AXES[:1]
-        assert tuple(literal(found.size(axis)) for axis in axes) == shape.sizes, body
+        axes = AXES if output.is_map else AXES[:1]
+        assert tuple(literal(output.size(axis)) for axis in axes) == shape.sizes, body
 
 
 def test_ops_documents_an_op(

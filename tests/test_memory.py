@@ -26,8 +26,8 @@ def net(body: str, size: str = "4x4 2") -> Graph:
 
 def figures(graph: Graph) -> dict[str, tuple[int, int | None]]:
     """Return what is kept and what is live, by key."""
-    found = memory(graph)
-    pairs = zip(found.kept, found.live, strict=True)
+    usage = memory(graph)
+    pairs = zip(usage.kept, usage.live, strict=True)
     return {node.path: pair for node, pair in zip(graph.nodes, pairs, strict=True)}
 
 
@@ -63,8 +63,8 @@ def test_a_small_network_worked_out_by_hand() -> None:
         "global_avg_pool": (20, 4 * (80 + 5)),
         "logits": (0, 4 * (5 + 4)),
     }
-    found = memory(graph)
-    assert (found.training, found.inference) == (128 + 192 + 192 + 20 + 80 + 20, 640)
+    usage = memory(graph)
+    assert (usage.training, usage.inference) == (128 + 192 + 192 + 20 + 80 + 20, 640)
 
 
 def test_a_separable_convolution_is_two() -> None:
@@ -96,16 +96,16 @@ def test_a_value_lives_until_the_last_layer_that_takes_it() -> None:
 
 
 def test_nothing_is_kept_where_nothing_in_front_is_trained() -> None:
-    found = figures(net("relu -> max_pool 3x3 -> tanh -> dropout 0.1 -> conv 1x1 2 -> relu"))
+    usage = figures(net("relu -> max_pool 3x3 -> tanh -> dropout 0.1 -> conv 1x1 2 -> relu"))
 
-    assert [kept for kept, _ in found.values()] == [0, 0, 0, 0, 128, 0, 128]
+    assert [kept for kept, _ in usage.values()] == [0, 0, 0, 0, 128, 0, 128]
 
 
 def test_a_flattened_map_is_the_same_memory() -> None:
-    found = figures(net("a: conv 1x1 2 -> flatten -> dense 3"))
+    usage = figures(net("a: conv 1x1 2 -> flatten -> dense 3"))
 
-    assert [kept for kept, _ in found.values()] == [128, 128, 0, 0]
-    assert [live for _, live in found.values()] == [128, 256, 128, 140]
+    assert [kept for kept, _ in usage.values()] == [128, 128, 0, 0]
+    assert [live for _, live in usage.values()] == [128, 256, 128, 140]
 
 
 def test_a_factor_is_kept_for_the_others() -> None:
@@ -130,23 +130,23 @@ def live_values(graph: Graph) -> Iterator[int]:
         return home(node.inputs[0]) if node.op in SAME_IN_INFERENCE else index
 
     for place, now in enumerate(order):
-        later = {home(each) for index in order[place:] for each in nodes[index].inputs}
+        later = {home(source) for index in order[place:] for source in nodes[index].inputs}
         made = {home(index) for index in order[: place + 1]}
         after = {home(output)} if home(output) in made else set[int]()
-        yield 4 * sum(nodes[each].shape.size for each in made & (later | after | {home(now)}))
+        yield 4 * sum(nodes[index].shape.size for index in made & (later | after | {home(now)}))
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_what_is_live_in_the_specs(path: Path) -> None:
     graph = compile_spec(path)
-    found = [each for each in memory(graph).live if each is not None]
+    live = [size for size in memory(graph).live if size is not None]
     separable = {
         place
         for place, index in enumerate(sorted(needed(graph.nodes, [*graph.outputs.values()][:1])))
         if graph.nodes[index].op == "separable_conv"
     }
 
-    for place, (ours, counted) in enumerate(zip(found, live_values(graph), strict=True)):
+    for place, (ours, counted) in enumerate(zip(live, live_values(graph), strict=True)):
         assert ours == counted or (place in separable and ours > 0)
 
 
@@ -167,11 +167,11 @@ BATCH = 2  # PyTorch normalises no single value
 def test_pytorch_keeps_these_and_what_is_listed(path: Path) -> None:
     """Expect what it keeps besides in `_more`, but for layers of several parts."""
     graph = compile_spec(path)
-    kept, found = BATCH * memory(graph).training + _more(graph), saved_by_pytorch(graph, path)
+    kept, saved = BATCH * memory(graph).training + _more(graph), saved_by_pytorch(graph, path)
     if own_layers(graph) <= STORING_NOTHING:
-        assert found == kept
+        assert saved == kept
     else:  # some store what is between their parts
-        assert kept <= found
+        assert kept <= saved
 
 
 CALLS = (
@@ -188,8 +188,8 @@ def test_pytorch_keeps_as_much_of_every_op(op: str) -> None:
     graph = net(text)
     source = f"numerics torch\nnetwork net {{\n input 4x4 2\n{text}\n}}\n"
 
-    found = saved_by_pytorch(graph, "net.inc", source)
-    assert found == BATCH * memory(graph).training + _more(graph)
+    saved = saved_by_pytorch(graph, "net.inc", source)
+    assert saved == BATCH * memory(graph).training + _more(graph)
 
 
 def saved_by_pytorch(graph: Graph, spec: Path | str, text: str | None = None) -> int:
@@ -197,7 +197,7 @@ def saved_by_pytorch(graph: Graph, spec: Path | str, text: str | None = None) ->
     torch = pytest.importorskip("torch")
     module = incgen.load(spec, "torch", text=text)
     model = getattr(module, TARGETS["torch"].entry(graph.program.network.name))()
-    own = {each.data_ptr() for each in (*model.parameters(), *model.buffers())}
+    own = {tensor.data_ptr() for tensor in (*model.parameters(), *model.buffers())}
     saved: dict[int, int] = {}
 
     def pack(tensor: Any) -> Any:
@@ -244,5 +244,5 @@ def _more(graph: Graph) -> int:
             total += 2 * 4 * node.shape.channels
         elif node.op == "dropout" and node.args["rate"]:
             total += BATCH * (4 - 1) * node.shape.size
-    stored = sum(4 * graph.nodes[each].shape.size for each in averaged if not kept[each])
+    stored = sum(4 * graph.nodes[index].shape.size for index in averaged if not kept[index])
     return total + BATCH * stored

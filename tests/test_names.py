@@ -106,9 +106,9 @@ def test_what_a_file_defines_for_itself_is_reserved(target: str) -> None:
     for path in (folder / "module.py.jinja", *folder.glob("helpers*/*.jinja")):
         lines = re.sub(r"\{[%#].*?[%#]\}", "", path.read_text("utf-8")).splitlines()
         for line in lines:
-            found = re.match(r"(?:class|def) (\w+)|(?:from [\w.]+ )?import (.+)", line)
-            if found and "{{" not in found[0] + line[found.end() : found.end() + 2]:
-                made = [found[1]] if found[1] else re.findall(r"(\w+)(?:,|$)", found[2])
+            match = re.match(r"(?:class|def) (\w+)|(?:from [\w.]+ )?import (.+)", line)
+            if match and "{{" not in match[0] + line[match.end() : match.end() + 2]:
+                made = [match[1]] if match[1] else re.findall(r"(\w+)(?:,|$)", match[2])
                 assert {n for n in made if n[0] != "_"} <= RESERVED, line
 
 

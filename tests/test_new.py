@@ -238,7 +238,7 @@ def test_what_a_project_depends_on_is_what_the_extras_of_incgen_have() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     for target in TARGETS:
         wanted = extras["optional-dependencies"][target]
-        names = {re.split(r"[<>=]", each)[0] for each in wanted}
+        names = {re.split(r"[<>=]", requirement)[0] for requirement in wanted}
         assert set(projects.NEEDS[target]) <= names
 
 

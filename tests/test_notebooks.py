@@ -146,7 +146,7 @@ def test_models_of_keras_and_flax_load_the_same_weights(
     np.testing.assert_allclose(np.asarray(of_flax(image)), expected, rtol=1e-5, atol=1e-6)
     assert weighted.keras(name="other").name == "other"
     one, same, other = net.flax(), net.flax(), net.flax(rngs=nnx.Rngs(1))
-    kernels = [each.logits.kernel[...] for each in (one, same, other)]
+    kernels = [model.logits.kernel[...] for model in (one, same, other)]
     assert (kernels[0] == kernels[1]).all() and (kernels[0] != kernels[2]).any()
     assert net.flax(classes=3).logits.kernel.shape == (12, 3)
 
@@ -155,8 +155,8 @@ def test_models_of_keras_and_flax_load_the_same_weights(
 
 
 def images(html: str) -> list[str]:
-    found = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', html)
-    return [base64.b64decode(data).decode("utf-8") for data in found]
+    encoded = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', html)
+    return [base64.b64decode(data).decode("utf-8") for data in encoded]
 
 
 def test_a_network_is_shown_as_its_drawing_and_a_table(net: incgen.Network) -> None:
@@ -366,9 +366,9 @@ def test_the_cells_of_the_page_run(shell: Shell, tmp_path: Path) -> None:
     before, finders = set(sys.modules), list(sys.meta_path)
     shell = Shell()
     try:
-        found = _FENCE.findall(PAGE.read_text("utf-8"))
-        for number, (kind, text) in enumerate(found):
-            said = found[number + 1][1] if found[number + 1 :] else ""
+        fences = _FENCE.findall(PAGE.read_text("utf-8"))
+        for number, (kind, text) in enumerate(fences):
+            said = fences[number + 1][1] if fences[number + 1 :] else ""
             if kind == "python":
                 result = shell.run(text)
                 wrong = isinstance(result.error_in_exec, SpecError)

@@ -99,9 +99,9 @@ def test_what_an_op_is_by_itself_is_told_too() -> None:
 def test_a_network_without_conventions() -> None:
     text = "network n {\ninput 8x8 3\nrelu\n}\n"
 
-    found = numerics.table(compile_spec("n.inc", text=text))
+    table = numerics.table(compile_spec("n.inc", text=text))
 
-    assert found == "nothing in this network is left to a convention\n"
+    assert table == "nothing in this network is left to a convention\n"
 
 
 def test_a_shared_file_is_named(tmp_path: Path) -> None:
@@ -133,11 +133,11 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
 
 def fixed_by_preset(path: Path) -> str:
     """Return the comment for the `numerics` line of a spec: what it sets in any spec using it."""
-    found = []
+    rules = []
     for spec in sorted(SPECS.glob("*.inc")):
         if spec == path or f'"{path.name}"' in spec.read_text("utf-8"):
-            found += [rule for rule in numerics.rules(compile_spec(spec)) if is_set_in(path, rule)]
-    return comment(found[0].name, found)
+            rules += [rule for rule in numerics.rules(compile_spec(spec)) if is_set_in(path, rule)]
+    return comment(rules[0].name, rules)
 
 
 def is_set_in(path: Path, rule: numerics.Rule) -> bool:
@@ -171,14 +171,14 @@ def comment(preset: str, said: Iterable[numerics.Rule], width: int = 100) -> str
 def test_a_shipped_spec_says_what_its_preset_fixes(path: Path, update_goldens: bool) -> None:
     text = path.read_text("utf-8")
     expected = f"{fixed_by_preset(path)}\n"
-    found = re.search(r"^numerics .*\n((?:#.*\n)*)", text, re.MULTILINE)
-    assert found is not None
+    match = re.search(r"^numerics .*\n((?:#.*\n)*)", text, re.MULTILINE)
+    assert match is not None
     if update_goldens:
-        text = text[: found.start(1)] + expected + text[found.end(1) :]
+        text = text[: match.start(1)] + expected + text[match.end(1) :]
         path.write_text(text, "utf-8")
         return
 
-    assert found[1] == expected
+    assert match[1] == expected
 
 
 def test_every_shipped_network_is_covered() -> None:

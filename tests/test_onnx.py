@@ -76,9 +76,9 @@ def proto_of(text: str, **options: Any) -> onnx.ModelProto:
 def evaluated(data: bytes, x: Array) -> dict[str, Array]:
     """Return the outputs in float64, as the ONNX project computes them."""
     proto = onnx.load_from_string(data)
-    names = [each.name for each in proto.graph.output]
-    found = ReferenceEvaluator(proto, new_ops=OPERATORS).run(None, {"input": x})
-    return dict(zip(names, found, strict=True))
+    names = [output.name for output in proto.graph.output]
+    values = ReferenceEvaluator(proto, new_ops=OPERATORS).run(None, {"input": x})
+    return dict(zip(names, values, strict=True))
 
 
 def run(data: bytes | Path, x: Array) -> dict[str, Array]:
@@ -88,7 +88,7 @@ def run(data: bytes | Path, x: Array) -> dict[str, Array]:
     session = onnxruntime.InferenceSession(
         data if isinstance(data, bytes) else str(data), options, ["CPUExecutionProvider"]
     )
-    names = [each.name for each in session.get_outputs()]
+    names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(None, {"input": x}), strict=True))
 
 
@@ -144,9 +144,9 @@ def test_a_node_says_where_the_spec_has_it() -> None:
 def test_heads_are_outputs_where_they_are_asked_for_and_else_left_out() -> None:
     main_only, all_ = proto_of(NET).graph, proto_of(NET, heads=True).graph
 
-    assert [each.name for each in main_only.output] == ["out"]
+    assert [output.name for output in main_only.output] == ["out"]
     assert not [node.name for node in main_only.node if node.name.startswith("side")]
-    assert [each.name for each in all_.output] == ["out", "side"]
+    assert [output.name for output in all_.output] == ["out", "side"]
     assert [node.name for node in all_.node if node.output[0] == "side"] == ["side.fc"]
 
 
@@ -169,10 +169,10 @@ network net {
     graph = incgen.compile_spec("net.inc", text=text)
     weights, x = drawing.weights(graph, 0), inputs.images(graph, 0, 2)
 
-    found = evaluated(bytes_of(graph, weights, dtype="float64"), x)
+    outputs = evaluated(bytes_of(graph, weights, dtype="float64"), x)
 
-    assert_close(found, stated(graph, weights, x), 1e-14)
-    assert found["output"].min() == 0
+    assert_close(outputs, stated(graph, weights, x), 1e-14)
+    assert outputs["output"].min() == 0
 
 
 def test_a_network_may_do_nothing_at_all() -> None:
@@ -255,10 +255,10 @@ def test_pixels_are_treated_in_the_graph() -> None:
     x = np.zeros((1, 3, 6, 6), np.uint8)
     x[0, :, 0, 0] = 0, 51, 255  # red, green, blue
 
-    found = run(bytes_of(graph, {}, preprocess=True), x)["output"][0, :, 0, 0]
+    pixels = run(bytes_of(graph, {}, preprocess=True), x)["output"][0, :, 0, 0]
 
     # blue: (1 - 0.5) / 2; green: 51 / 255 = 0.2 is -0.6: (-0.6 - 0.25) / 2; red: (-1 - 0) / 2
-    np.testing.assert_allclose(found, [0.25, -0.425, -0.5], rtol=1e-6)
+    np.testing.assert_allclose(pixels, [0.25, -0.425, -0.5], rtol=1e-6)
 
 
 # ---------------------------------------------------------------- what is refused
@@ -342,7 +342,7 @@ def test_a_file_holds_the_weights_by_their_keys(folder: Path) -> None:
     made = incgen.export_onnx("net.inc", "w.safetensors", "net.onnx", heads=True)
 
     proto = onnx.load("net.onnx")
-    held = {each.name: onnx.numpy_helper.to_array(each) for each in proto.graph.initializer}
+    held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
     expected = first.init(incgen.compile_spec("net.inc"), 3)
     assert made.changed
     assert {key for key in held if "/" not in key} == expected.keys()
@@ -355,7 +355,7 @@ def test_a_file_says_what_it_was_made_from(folder: Path) -> None:
     incgen.export_onnx("net.inc", "w.safetensors", "net.onnx")
 
     proto = onnx.load("net.onnx")
-    said = {each.key: each.value for each in proto.metadata_props}
+    said = {prop.key: prop.value for prop in proto.metadata_props}
     assert (proto.producer_name, proto.producer_version) == ("incgen", incgen.__version__)
     assert said["spec_text"] == NET
     assert said["spec_sha256"] == incgen.compile_spec("net.inc").digest()
@@ -531,7 +531,7 @@ def test_a_file_climbs_the_ladder(path: Path) -> None:
 
     assert report.passed, text_of(report, graph)
     assert report.asked == (0, 1, 6)
-    assert {each.rung for each in report.comparisons if each.dtype == "float32"} == {0, 1, 6}
+    assert {c.rung for c in report.comparisons if c.dtype == "float32"} == {0, 1, 6}
 
 
 def test_a_file_is_compared_with_a_framework_where_both_are_evaluated() -> None:
@@ -539,11 +539,11 @@ def test_a_file_is_compared_with_a_framework_where_both_are_evaluated() -> None:
 
     report = verify(graph, targets=["torch", "onnx"], rungs=(0, 1, 2, 3), dtypes=["float64"])
 
-    pairs = {(each.rung, each.between) for each in report.comparisons}
+    pairs = {(c.rung, c.between) for c in report.comparisons}
     assert {(0, ("spec", "onnx")), (1, ("torch", "onnx")), (1, ("spec", "onnx"))} <= pairs
     assert not [between for rung, between in pairs if rung == 2 and "onnx" in between]
     assert not report.divergences
-    assert [each.reason for each in report.omissions] == [
+    assert [omission.reason for omission in report.omissions] == [
         "torch is the only target that can be trained"
     ]
 
@@ -554,7 +554,7 @@ def test_the_form_for_inference_computes_the_same() -> None:
     report = verify(graph, targets=["onnx"], rungs=(1,), dtypes=["float64"], deploy=True)
 
     assert report.passed, text_of(report, graph)
-    made = {(each.what, each.between) for each in report.comparisons}
+    made = {(c.what, c.between) for c in report.comparisons}
     assert ("value deployed by all passes", ("spec", "onnx")) in made
 
 
@@ -562,7 +562,7 @@ def test_a_file_for_inference_says_so_and_takes_the_weights_of_training(folder: 
     assert command(*BUILD, "--deploy") == 0
 
     proto = onnx.load("generated/net_deployed.onnx")
-    said = {each.key: each.value for each in proto.metadata_props}
+    said = {prop.key: prop.value for prop in proto.metadata_props}
     assert "fold-norm" in said["deployed"].split()
     assert "BatchNormalization" not in {node.op_type for node in proto.graph.node}
 
@@ -570,7 +570,7 @@ def test_a_file_for_inference_says_so_and_takes_the_weights_of_training(folder: 
 def test_a_file_alone_is_not_trained() -> None:
     report = verify(incgen.compile_spec("net.inc", text=NET), targets=["onnx"], rungs=(4,))
 
-    assert {each.reason for each in report.omissions} == {"onnx cannot be trained"}
+    assert {omission.reason for omission in report.omissions} == {"onnx cannot be trained"}
     assert not report.passed
 
 

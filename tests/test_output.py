@@ -344,7 +344,7 @@ def test_a_read_only_file_stays(tmp_path: Path, write: Callable[[Path, bytes], N
         write(path, b"new")
 
     assert path.read_bytes() == b"old"
-    assert [each.name for each in tmp_path.iterdir()] == ["net.inc"]
+    assert [file.name for file in tmp_path.iterdir()] == ["net.inc"]
 
 
 def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

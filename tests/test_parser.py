@@ -89,10 +89,10 @@ def test_every_kind_of_item() -> None:
 
 
 def test_a_chain_with_a_label() -> None:
-    found = statement("a: from b -> relu -> tanh")
+    chain = statement("a: from b -> relu -> tanh")
 
-    assert (found.label, found.origin) == (name("a"), name("b"))
-    assert [e.name.text for e in found.elements if isinstance(e, st.Call)] == ["relu", "tanh"]
+    assert (chain.label, chain.origin) == (name("a"), name("b"))
+    assert [e.name.text for e in chain.elements if isinstance(e, st.Call)] == ["relu", "tanh"]
 
 
 def test_a_line_that_begins_with_an_arrow_continues_the_one_before() -> None:
@@ -165,26 +165,26 @@ def test_windows(text: str, expected: tuple[int | None, ...]) -> None:
 
 
 def test_a_window_of_expressions() -> None:
-    (found,) = call("conv 1x{n * 2}/{s}").positional
+    (argument,) = call("conv 1x{n * 2}/{s}").positional
 
-    assert isinstance(found, st.Window)
-    assert found.height == ex.Literal(1)
-    assert found.width == ex.Binary("*", ex.Name("n"), ex.Literal(2))
-    assert found.stride_height == found.stride_width == ex.Name("s")
+    assert isinstance(argument, st.Window)
+    assert argument.height == ex.Literal(1)
+    assert argument.width == ex.Binary("*", ex.Name("n"), ex.Literal(2))
+    assert argument.stride_height == argument.stride_width == ex.Name("s")
 
 
 def test_kinds_of_arguments() -> None:
-    found = call("op 1 2.5 true avg (c * 2) a=-1 b=3x3 c=[1, -2] d=normal(0.01)")
+    node = call("op 1 2.5 true avg (c * 2) a=-1 b=3x3 c=[1, -2] d=normal(0.01)")
 
-    assert found.positional == (
+    assert node.positional == (
         ex.Literal(1),
         ex.Literal(2.5),
         ex.Literal(True),
         ex.Name("avg"),
         ex.Binary("*", ex.Name("c"), ex.Literal(2)),
     )
-    assert [attribute.name.text for attribute in found.attributes] == ["a", "b", "c", "d"]
-    assert [attribute.value for attribute in found.attributes] == [
+    assert [attribute.name.text for attribute in node.attributes] == ["a", "b", "c", "d"]
+    assert [attribute.value for attribute in node.attributes] == [
         ex.Literal(-1),
         window(3, 3, None, None),
         st.Items((ex.Literal(1), ex.Literal(-2)), span=NOWHERE),
@@ -193,12 +193,12 @@ def test_kinds_of_arguments() -> None:
 
 
 def test_the_input_line() -> None:
-    (found,) = body("input 224x{w} 3 order=bgr range=[0, 255]")
+    (line,) = body("input 224x{w} 3 order=bgr range=[0, 255]")
 
-    assert isinstance(found, st.Input)
-    assert found.size.width == ex.Name("w")
-    assert found.channels == ex.Literal(3)
-    assert [attribute.name.text for attribute in found.attributes] == ["order", "range"]
+    assert isinstance(line, st.Input)
+    assert line.size.width == ex.Name("w")
+    assert line.channels == ex.Literal(3)
+    assert [attribute.name.text for attribute in line.attributes] == ["order", "range"]
 
 
 # ---------------------------------------------------------------- comments
@@ -308,15 +308,15 @@ def test_places() -> None:
     source = SourceFile("test.inc", "let k = 3\nblock b() {\n    a: conv {k + 1}x3 8\n}\n")
     block = parse(source).items[1]
     assert isinstance(block, st.Block)
-    found = block.body.statements[0]
-    assert isinstance(found, st.Statement) and found.label is not None
-    (conv,) = found.elements
+    chain = block.body.statements[0]
+    assert isinstance(chain, st.Statement) and chain.label is not None
+    (conv,) = chain.elements
     assert isinstance(conv, st.Call)
     first = conv.positional[0]
     assert isinstance(first, st.Window) and first.height.span is not None
 
     assert (block.name.span.line, block.name.span.column) == (2, 7)
-    assert found.label.span.text == "a"
+    assert chain.label.span.text == "a"
     assert conv.span.text == "conv {k + 1}x3 8"
     assert first.height.span.text == "k + 1"
     assert (first.height.span.line, first.height.span.column) == (3, 14)

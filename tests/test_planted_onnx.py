@@ -47,7 +47,7 @@ def test_a_fault_in_a_file_is_caught_where_it_is(name: str) -> None:
         report = planted_onnx.climbed(fault.text, fault.dtype)
 
     assert planted_onnx.catches(report, fault), [
-        (each.rung, each.dtype, each.path, each.message) for each in report.divergences
+        (d.rung, d.dtype, d.path, d.message) for d in report.divergences
     ]
 
 

@@ -31,12 +31,12 @@ network small(classes = 10) {
 def test_a_sound_spec_is_shown() -> None:
     session = Session()
 
-    found = json.loads(session.check(GOOD))
-    assert found == {"built": True, "faults": [], "recipes": [], "problem": ""}
+    answer = json.loads(session.check(GOOD))
+    assert answer == {"built": True, "faults": [], "recipes": [], "problem": ""}
     for target in ("torch", "keras", "flax"):
-        found = json.loads(session.result(target, "light"))
+        answer = json.loads(session.result(target, "light"))
         source = incgen.generate("network.inc", target, text=GOOD)
-        assert found == {"text": source, "name": f"small_{target}.py"}
+        assert answer == {"text": source, "name": f"small_{target}.py"}
     table = json.loads(session.result("table", "light"))["text"]
     assert "conv1" in table and "parameters" in table
     for theme in ("light", "dark"):
@@ -62,8 +62,8 @@ def test_values_are_set_and_a_recipe_shows_its_scripts(tmp_path: Path) -> None:
     spec.write_text(TRAINED, "utf-8")
     session = Session()
 
-    found = json.loads(session.check(TRAINED, "classes=7", "none"))
-    assert found == {"built": True, "faults": [], "recipes": ["fast"], "problem": ""}
+    answer = json.loads(session.check(TRAINED, "classes=7", "none"))
+    assert answer == {"built": True, "faults": [], "recipes": ["fast"], "problem": ""}
     assert json.loads(session.result("torch", "light"))["text"] == incgen.generate(
         spec, "torch", {"classes": 7}
     )
@@ -88,8 +88,8 @@ def test_what_cannot_be_set_is_said(given: str, problem: str) -> None:
     session.check(GOOD)
     before = session.result("torch", "light")
 
-    found = json.loads(session.check(GOOD, given))
-    assert not found["built"] and problem in found["problem"]
+    answer = json.loads(session.check(GOOD, given))
+    assert not answer["built"] and problem in answer["problem"]
     assert session.result("torch", "light") == before
 
 
@@ -107,11 +107,11 @@ def test_faults_have_their_places_in_units_of_the_browser() -> None:
     text = GOOD.replace("numerics torch", "numerics torch  # \U0001f600").replace(
         "conv 3", "conf 3"
     )
-    found = json.loads(Session().check(text))
+    answer = json.loads(Session().check(text))
 
-    (fault,) = found["faults"]
+    (fault,) = answer["faults"]
     start = len(text[: text.index("conf 3")].encode("utf-16-le")) // 2
-    assert not found["built"]
+    assert not answer["built"]
     assert (fault["from"], fault["to"]) == (start, start + 4)
     assert (fault["line"], fault["column"]) == (5, 12)
     assert (fault["severity"], fault["code"]) == ("error", "unknown-op")
@@ -143,9 +143,9 @@ network net {
 """
     assert json.loads(session.check(spec))["built"]
 
-    found = json.loads(session.result("torch", "light"))
+    answer = json.loads(session.result("torch", "light"))
     assert (
-        found["refused"].startswith("network.inc:4:") and "error[unsupported]" in found["refused"]
+        answer["refused"].startswith("network.inc:4:") and "error[unsupported]" in answer["refused"]
     )
 
 
@@ -154,7 +154,7 @@ def test_help_at_the_cursor() -> None:
     text = GOOD.replace("conv1: conv 3x3 8", "# \U0001f600\n    conv1: ")
     units = len(text[: text.index("conv1: ") + 7].encode("utf-16-le")) // 2
 
-    offered = {each["label"]: each for each in json.loads(session.complete(text, units))}
+    offered = {item["label"]: item for item in json.loads(session.complete(text, units))}
     assert offered["max_pool"]["detail"] and "relu" in offered
     said = json.loads(session.hover(GOOD, GOOD.index("conv 3x3")))
     assert "8 x 16 x 16" in said
@@ -209,6 +209,6 @@ def test_the_page_holds_the_examples(tmp_path: Path) -> None:
     specs = sorted(path.stem for path in (ROOT / "specs").glob("*.inc"))
     assert list(data["examples"]) == ["first", *specs]
     for name, example in data["examples"].items():
-        found = incgen.check(f"{name}.inc", text=example)
-        assert not [each for each in found if each.severity == "error"], name
+        faults = incgen.check(f"{name}.inc", text=example)
+        assert not [fault for fault in faults if fault.severity == "error"], name
     assert data["patterns"][0] == {"regex": "##.*$", "scopes": ["comment.line.documentation"]}

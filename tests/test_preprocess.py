@@ -31,8 +31,8 @@ TORCH, KERAS, FLAX = (
 def by_torch(images: Any) -> Any:
     """Preprocess images (..., H, W, C)."""
     first = np.moveaxis(images, -1, -3) if images.ndim > 2 else images
-    found = TORCH.preprocess(torch.from_numpy(np.ascontiguousarray(first)))
-    return np.moveaxis(found.numpy(), -3, -1)
+    result = TORCH.preprocess(torch.from_numpy(np.ascontiguousarray(first)))
+    return np.moveaxis(result.numpy(), -3, -1)
 
 
 def by_keras(images: Any) -> Any:
@@ -53,9 +53,9 @@ EVERY = pytest.mark.parametrize("preprocess", [by_torch, by_keras, by_flax])
 def test_one_image_and_any_number(preprocess: Any, leading: tuple[int, ...]) -> None:
     images = np.random.default_rng(0).integers(0, 256, (*leading, 4, 5, 3), "uint8")
 
-    found = preprocess(images)
+    pixels = preprocess(images)
 
-    np.testing.assert_allclose(found, images[..., ::-1] / 255 - [0.1, 0.2, 0.3], atol=1e-6)
+    np.testing.assert_allclose(pixels, images[..., ::-1] / 255 - [0.1, 0.2, 0.3], atol=1e-6)
 
 
 @EVERY

@@ -107,8 +107,8 @@ def test_every_pair_of_values_is_tried() -> None:
     rows = [graph.parameters, *({**graph.parameters, **r.arguments} for r in made(graph))]
 
     for first, second in itertools.combinations(values, 2):
-        found = {(row[first], row[second]) for row in rows}
-        assert found == {*itertools.product(values[first], values[second])}
+        pairs = {(row[first], row[second]) for row in rows}
+        assert pairs == {*itertools.product(values[first], values[second])}
     assert {row["n"] for row in rows} == {4, 5}
     assert len(rows) < 3 * 2 * 2 * 2  # not every combination of all
 
@@ -175,15 +175,15 @@ def test_misfits_are_of_every_kind() -> None:
     graph = graph_of("input 8x8 3\n a: conv 3x3 4 bias=false -> bn\n b: conv 3x3 4")
     shapes = {key: tensor.shape for key, tensor in graph.tensors().items()}
 
-    found = dict(structure.misfits(graph))
+    misfits = dict(structure.misfits(graph))
 
-    for what, other in found.items():
+    for what, other in misfits.items():
         assert other != shapes, what
-    assert found["a missing running_var of bn"].keys() == shapes.keys() - {"a.1.running_var"}
-    assert found["a weight of conv of another shape, (5, 3, 3, 3)"]["a.0.weight"] == (5, 3, 3, 3)
-    assert found["a weight of conv of another shape, (3, 4, 3, 3)"]["a.0.weight"] == (3, 4, 3, 3)
-    assert found["a bias of conv of another shape, (1,)"]["b.bias"] == (1,)
-    assert found["a bias of conv too many"]["a.0.bias"] == (4,)
+    assert misfits["a missing running_var of bn"].keys() == shapes.keys() - {"a.1.running_var"}
+    assert misfits["a weight of conv of another shape, (5, 3, 3, 3)"]["a.0.weight"] == (5, 3, 3, 3)
+    assert misfits["a weight of conv of another shape, (3, 4, 3, 3)"]["a.0.weight"] == (3, 4, 3, 3)
+    assert misfits["a bias of conv of another shape, (1,)"]["b.bias"] == (1,)
+    assert misfits["a bias of conv too many"]["a.0.bias"] == (4,)
 
 
 # ---------------------------------------------------------------- settings of the process
@@ -315,9 +315,9 @@ def test_figures_are_those_of_the_graph(old: str, new: str, wrong: set[str]) -> 
     module = MODULE.replace("1,234, and 45", "137, and 10").replace("18.05 k", "5.21 k")
     assert old in module
 
-    found = figures.messages(graph, figures.Docs(module.replace(old, new, 1), {}), Places(graph))
+    messages = figures.messages(graph, figures.Docs(module.replace(old, new, 1), {}), Places(graph))
 
-    assert {name.partition(" ")[0] for name, _, message in found if message} == wrong
+    assert {name.partition(" ")[0] for name, _, message in messages if message} == wrong
 
 
 @pytest.mark.parametrize(
@@ -337,9 +337,9 @@ def test_shapes_of_blocks_are_those_of_the_graph(shape: str, right: bool) -> Non
     doc = f"Wider.\n\n    Shape: {shape}\n    "
     docs = figures.Docs("", {"a": (doc, {"in_channels": 3, "c": 5})})
 
-    found = {path: message for _, path, message in figures.messages(graph, docs, Places(graph))}
+    messages = {path: message for _, path, message in figures.messages(graph, docs, Places(graph))}
 
-    assert (found["a"] == "") is right
+    assert (messages["a"] == "") is right
 
 
 @pytest.mark.parametrize(
@@ -352,6 +352,6 @@ def test_shapes_of_blocks_on_vectors(shape: str, right: bool) -> None:
     graph = incgen.compile_spec("net.inc", text=text)
     docs = figures.Docs("", {"a": (f"Maps {shape}", {"in_channels": 3, "c": 5})})
 
-    found = {path: message for _, path, message in figures.messages(graph, docs, Places(graph))}
+    messages = {path: message for _, path, message in figures.messages(graph, docs, Places(graph))}
 
-    assert (found["a"] == "") is right
+    assert (messages["a"] == "") is right

@@ -76,10 +76,10 @@ def test_bn_inception_is_cadenes() -> None:
         x = torch.from_numpy(np.random.default_rng(0).normal(0, 50, (2, 3, 224, 224)))
 
         with torch.no_grad():
-            expected, found = theirs(x), ours(x)
+            expected, actual = theirs(x), ours(x)
 
-    assert found.shape == (2, 1000)
-    assert (found - expected).abs().max() <= 1e-12 * expected.abs().max()
+    assert actual.shape == (2, 1000)
+    assert (actual - expected).abs().max() <= 1e-12 * expected.abs().max()
 
 
 def test_bn_inception_has_the_counted_parameters() -> None:
@@ -107,10 +107,10 @@ def test_the_trunk_is_figure_5() -> None:
         "5a": (1024, 7),
         "5b": (1024, 7),
     }
-    found = {
+    sizes = {
         node.path.split(".")[0][-2:]: (node.shape.channels, node.shape.height)
         for node in graph.nodes
         if node.op == "concat"
     }
 
-    assert found == rows
+    assert sizes == rows

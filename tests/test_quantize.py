@@ -86,21 +86,21 @@ def made(folder: Path, text: str = NET, count: int = 24, **options: Any) -> Repo
 
 def run(path: Path, x: Array) -> Array:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"input": x})
-    return np.asarray(found)
+    (output,) = session.run(None, {"input": x})
+    return np.asarray(output)
 
 
 def weights_of(path: Path) -> dict[str, str]:
     """Return the types of the kernels of all layers, by the names of their nodes."""
     graph = onnx.load(path).graph
-    held = {each.name: onnx.TensorProto.DataType.Name(each.data_type) for each in graph.initializer}
+    held = {t.name: onnx.TensorProto.DataType.Name(t.data_type) for t in graph.initializer}
     makers = {value: node for node in graph.node for value in node.output}
-    found = {}
+    types = {}
     for node in graph.node:
         if node.op_type in ("Conv", "Gemm"):
             maker = makers.get(node.input[1])
-            found[node.name] = held[maker.input[0] if maker else node.input[1]]
-    return found
+            types[node.name] = held[maker.input[0] if maker else node.input[1]]
+    return types
 
 
 # ---------------------------------------------------------------- what is in a file
@@ -117,7 +117,7 @@ def test_layers_are_in_int8_and_what_8_bits_do_not_hold_is_not(tmp_path: Path) -
     assert {*kernels.values()} == {"INT8"}
     proto = onnx.load(path)
     onnx.checker.check_model(proto, full_check=True)
-    scales = {each.name: numpy_helper.to_array(each) for each in proto.graph.initializer}
+    scales = {t.name: numpy_helper.to_array(t) for t in proto.graph.initializer}
     assert scales["first.conv.weight_scale"].shape == (8,)  # one for each channel
     assert not scales["first.conv.weight_zero_point"].any()
     rounded = {node.input[0] for node in proto.graph.node if node.op_type == "QuantizeLinear"}
@@ -145,7 +145,7 @@ network net {
     report = made(tmp_path, text)
 
     graph = onnx.load(report.path).graph
-    held = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    held = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
     scale, zero = ({name: held[f"{name}_{what}"] for name in ("both.one.1", "both.two.1", "both",
         "mixed.three.1", "mixed.four", "mixed")} for what in ("scale", "zero_point"))  # fmt: skip
     assert scale["both.one.1"] == scale["both.two.1"] == scale["both"]
@@ -160,16 +160,16 @@ def test_the_range_behind_a_relu_begins_at_0(tmp_path: Path, calibration: str) -
     """Histograms end at the edge of a bin, which is not quite 0."""
     path = made(tmp_path, calibration=calibration, percentile=99).path
 
-    held = {each.name: numpy_helper.to_array(each) for each in onnx.load(path).graph.initializer}
-    found = {name: int(value) for name, value in held.items() if "relu_zero_point" in name}
-    assert len(found) == 4 and not any(found.values())
+    held = {t.name: numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
+    zeros = {name: int(value) for name, value in held.items() if "relu_zero_point" in name}
+    assert len(zeros) == 4 and not any(zeros.values())
 
 
 def test_a_file_says_what_it_was_made_from_and_how(tmp_path: Path) -> None:
     path = made(tmp_path, keep=["a.one"]).path
 
-    said = {each.key: each.value for each in onnx.load(path).metadata_props}
-    before = {each.key: each.value for each in onnx.load(tmp_path / "net.onnx").metadata_props}
+    said = {prop.key: prop.value for prop in onnx.load(path).metadata_props}
+    before = {prop.key: prop.value for prop in onnx.load(tmp_path / "net.onnx").metadata_props}
     how = json.loads(said.pop("quantized"))
     assert how == {
         "from": "net.onnx",
@@ -200,7 +200,7 @@ def test_labels_that_are_kept_stay_in_float(tmp_path: Path) -> None:
 def test_weights_may_have_7_bits(tmp_path: Path) -> None:
     path = made(tmp_path, reduce_range=True).path
 
-    held = {each.name: numpy_helper.to_array(each) for each in onnx.load(path).graph.initializer}
+    held = {t.name: numpy_helper.to_array(t) for t in onnx.load(path).graph.initializer}
     assert np.abs(held["first.conv.weight_quantized"].astype(int)).max() == 64
 
 
@@ -211,10 +211,10 @@ def test_every_opset_can_be_quantised(tmp_path: Path, opset: int) -> None:
 
     report = incgen.quantize(file, tmp_path / "images.npy")
 
-    assert {each.domain: each.version for each in onnx.load(report.path).opset_import} == {
+    assert {entry.domain: entry.version for entry in onnx.load(report.path).opset_import} == {
         "": opset
     }
-    assert report.found.outputs["out"].relative < 0.2
+    assert report.comparison.outputs["out"].relative < 0.2
 
 
 # ---------------------------------------------------------------- what it computes
@@ -223,7 +223,7 @@ def test_every_opset_can_be_quantised(tmp_path: Path, opset: int) -> None:
 def test_a_file_computes_what_the_onnx_project_says(tmp_path: Path) -> None:
     """ONNX Runtime fuses the conversions; it may round a value to the next of 255."""
     path = made(tmp_path).path
-    images, _ = sources.found(tmp_path / "images.npy")
+    images, _ = sources.at(tmp_path / "images.npy")
     ((x, _),) = Reader(opened(tmp_path / "net.onnx"), tmp_path, 24).batches(images)
 
     found, wanted = run(path, x), ReferenceEvaluator(str(path)).run(None, {"input": x})[0]
@@ -237,7 +237,7 @@ def test_a_training_form_is_quantised_as_its_deployed_form(tmp_path: Path) -> No
     """Normalisations are folded before, under the names of the layers."""
     reports = [made(tmp_path, deploy=deploy) for deploy in (True, False)]
 
-    deployed, training = ({row.block.label: row for row in each.blocks} for each in reports)
+    deployed, training = ({row.block.label: row for row in report.blocks} for report in reports)
     assert deployed.keys() == training.keys()
     for label, row in deployed.items():
         other = training[label]
@@ -261,7 +261,7 @@ def test_every_op_can_be_in_a_quantised_network(path: Path, tmp_path: Path) -> N
     report = incgen.quantize(file, tmp_path / "images.npy", batch=3)
 
     onnx.checker.check_model(onnx.load(report.path), full_check=True)
-    assert max(error.relative for error in report.found.outputs.values()) < 0.35
+    assert max(error.relative for error in report.comparison.outputs.values()) < 0.35
     assert sum(row.block.int8 for row in report.blocks)
 
 
@@ -286,7 +286,7 @@ def test_random_networks_can_be_quantised(tmp_path: Path) -> None:
             assert str(error).endswith("it would gain nothing"), number
         else:
             onnx.checker.check_model(onnx.load(report.path), full_check=True)
-            assert report.found.images == 3
+            assert report.comparison.images == 3
 
 
 # ---------------------------------------------------------------- what is reported
@@ -354,18 +354,18 @@ def test_errors_are_those_of_a_block_alone_and_in_the_network(tmp_path: Path) ->
     path, others = tmp_path / "net_int8.onnx", [label for label in whole if label != "c"]
     proto, before = onnx.load(path), onnx.load(tmp_path / "net.onnx")
     (seen,) = (n.output[0] for n in proto.graph.node if n.input[0] == "b_QuantizeLinear_Output")
-    found = {}
-    images, _ = sources.found(tmp_path / "images.npy")
+    values = {}
+    images, _ = sources.at(tmp_path / "images.npy")
     _, second = sources.split(images, None, 128, 500, Path())
     ((x, _),) = Reader(opened(tmp_path / "net.onnx"), tmp_path, 24).batches(second)
     for model, name in ((before, "b"), (proto, seen)):
         del model.graph.output[:]
         model.graph.output.add(name=name).type.tensor_type.elem_type = onnx.TensorProto.FLOAT
         onnx.save(model, tmp_path / "other.onnx")
-        found[name] = run(tmp_path / "other.onnx", x).astype(np.float64)
+        values[name] = run(tmp_path / "other.onnx", x).astype(np.float64)
     alone = {row.block.label: row for row in made(tmp_path, keep=others, output=path).blocks}
 
-    error = np.linalg.norm(found[seen] - found["b"]) / np.linalg.norm(found["b"])
+    error = np.linalg.norm(values[seen] - values["b"]) / np.linalg.norm(values["b"])
     assert whole["b"].total.relative == pytest.approx(error, rel=0.05)
     assert whole["first"].own.relative == whole["first"].total.relative
     # with everything else in float, what a block loses is its own
@@ -441,7 +441,7 @@ def test_images_are_treated_as_preprocess_treats_them(tmp_path: Path) -> None:
     wanted = preprocess(torch.from_numpy(batch.transpose(0, 3, 1, 2).copy())).numpy()
 
     for path in (tmp_path, tmp_path / "first.npy", tmp_path / "last.npy"):
-        images, others = sources.found(path)
+        images, others = sources.at(path)
         parts = [x for x, _ in Reader(source, path, 2).batches(images)]
 
         assert others is None
@@ -457,19 +457,19 @@ def test_images_are_resized_and_cropped_as_recipes_say(tmp_path: Path) -> None:
     whole = torch.from_numpy(image).permute(2, 0, 1)[None].float()
     scaled = F.interpolate(whole, (10, 15), mode="bilinear", antialias=True)
 
-    (found, _), *_ = Reader(source, tmp_path, 1, 10).batches(sources.found(tmp_path)[0])
+    (found, _), *_ = Reader(source, tmp_path, 1, 10).batches(sources.at(tmp_path)[0])
 
     wanted = preprocess(scaled[:, :, 1:9, 4:10])
     np.testing.assert_allclose(found, wanted.numpy(), atol=1e-4)
 
 
 def test_a_file_that_takes_pixels_is_given_pixels(tmp_path: Path) -> None:
-    plain, inside = (made(tmp_path, preprocess=each) for each in (False, True))
+    plain, inside = (made(tmp_path, preprocess=preprocess) for preprocess in (False, True))
 
     assert (
         onnx.load(inside.path).graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
     )
-    for before, after in zip(plain.found.rows, inside.found.rows, strict=True):
+    for before, after in zip(plain.comparison.rows, inside.comparison.rows, strict=True):
         assert after.block.label == before.block.label
         assert after.own.relative == pytest.approx(before.own.relative, rel=0.1)
 
@@ -488,9 +488,9 @@ def test_folders_of_classes_and_of_anything_else(tmp_path: Path) -> None:
     folders(tmp_path / "deep", {"b/c": 2, "a": 1})
     folders(tmp_path / "both", {"train/x": 1, "train/y": 2, "val/y": 3})
 
-    flat, none = sources.found(tmp_path / "flat")
-    deep, _ = sources.found(tmp_path / "deep")
-    train, val = sources.found(tmp_path / "both")
+    flat, none = sources.at(tmp_path / "flat")
+    deep, _ = sources.at(tmp_path / "deep")
+    train, val = sources.at(tmp_path / "both")
 
     assert none is None and flat.labels is not None
     assert (flat.labels.tolist(), flat.classes) == ([0, 1, 1], 2)
@@ -512,10 +512,10 @@ def test_idx_files_and_arrays_of_both_sets(tmp_path: Path) -> None:
     np.savez(tmp_path / "all.npz", **arrays)
 
     for path in (idx, tmp_path / "all.npz"):
-        for each in sources.found(path):
-            assert each is not None and each.labels is not None
-            assert each.labels.tolist() == [2, 0, 1]
-            assert np.array_equal(np.asarray(each.items), images)
+        for split in sources.at(path):
+            assert split is not None and split.labels is not None
+            assert split.labels.tolist() == [2, 0, 1]
+            assert np.array_equal(np.asarray(split.items), images)
 
 
 def test_images_to_compare_are_others_than_those_to_calibrate_with() -> None:
@@ -541,7 +541,7 @@ def test_top_1_is_told_where_folders_are_the_classes(tmp_path: Path) -> None:
     report = incgen.quantize(file, tmp_path / "images", count=6)
 
     assert report.top1 is not None and report.note == ""
-    _, second = sources.split(*sources.found(tmp_path / "images"), 6, 500, Path())
+    _, second = sources.split(*sources.at(tmp_path / "images"), 6, 500, Path())
     right = 0
     for x, labels in Reader(opened(file), tmp_path, 1).batches(second):
         assert labels is not None
@@ -560,8 +560,8 @@ def test_a_file_may_take_a_fixed_number_of_images_or_images_of_any_size(tmp_path
     any_size = incgen.quantize(written(tmp_path, any_size=True), tmp_path / "images", batch=2)
     fixed = incgen.quantize(written(tmp_path, batch=4), tmp_path / "same", count=5, force=True)
 
-    assert any_size.found.images == 3
-    assert fixed.found.images == 4  # two are left over
+    assert any_size.comparison.images == 3
+    assert fixed.comparison.images == 4  # two are left over
 
 
 # ---------------------------------------------------------------- what stands against it
@@ -623,18 +623,18 @@ def test_images_that_do_not_fit_are_refused(
     np.save("ints.npy", np.zeros((4, 8, 6, 3), int))
     np.savez("named.npz", what=np.zeros(1))
 
-    found = {path: message("net.onnx", path) for path in ("wide", "one", "floats.npy", "ints.npy")}
+    said = {path: message("net.onnx", path) for path in ("wide", "one", "floats.npy", "ints.npy")}
 
-    assert found["wide"].partition(" ")[0] in ("`wide/a/0.png`", "`wide/a/1.png`")
-    assert found["wide"].partition(" ")[2] == (
+    assert said["wide"].partition(" ")[0] in ("`wide/a/0.png`", "`wide/a/1.png`")
+    assert said["wide"].partition(" ")[2] == (
         "is 7 x 8, and the network takes 6 x 8: resize it before, or add `--resize 8`"
     )
-    assert found["one"] == (
+    assert said["one"] == (
         "`one` has 1 image: at least 2 are needed, one to calibrate with and another to compare"
     )
-    assert found["floats.npy"].endswith("is an array (2, 8, 6): expected (3, height, width)")
+    assert said["floats.npy"].endswith("is an array (2, 8, 6): expected (3, height, width)")
     assert message("net.onnx", "nan.npy").endswith("` holds numbers that are not finite")
-    assert found["ints.npy"] == (
+    assert said["ints.npy"] == (
         "`ints.npy` holds an array (4, 8, 6, 3) of int64: expected bytes (N, H, W), (N, H, W, C) "
         "or (N, C, H, W), or floats (N, C, H, W) that are preprocessed"
     )

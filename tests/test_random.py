@@ -167,14 +167,14 @@ def test_the_same_numbers_give_the_same_spec_in_any_order() -> None:
 
 
 def test_a_failing_spec_is_made_small() -> None:
-    found = [
+    specs = [
         spec
         for spec in (random_spec(1, number) for number in range(30))
-        if any(isinstance(each, tree.Block) for each in spec.definitions)
+        if any(isinstance(definition, tree.Block) for definition in spec.definitions)
     ]
-    assert found
+    assert specs
 
-    for spec in found:
+    for spec in specs:
         small = reduced(spec, lambda other: "block" in other.text)
 
         assert len(small.text) <= 120, small.text
@@ -246,11 +246,11 @@ def test_a_fault_is_found_made_small_and_saved(
     number = next(n for n in range(99) if " lrn " in random_spec(3, n).text)
 
     tally = search.examine_batch(range(number, number + 1), 3, search.RUNGS)
-    (found,) = tally.found
-    small = search.minimised(found, 3, search.RUNGS)
+    (fault,) = tally.found
+    small = search.minimised(fault, 3, search.RUNGS)
     path = search.saved(small, 3, tmp_path)
 
-    assert found.where == "build" and "planted" in found.message and tally.agreed == 0
+    assert fault.where == "build" and "planted" in fault.message and tally.agreed == 0
     assert path.name == f"build_3_{number}.inc"
     assert len(small.text) < 120, small.text
     with pytest.raises(Fault, match="planted"):
@@ -285,9 +285,9 @@ def test_other_arguments_are_those_of_the_same_file(monkeypatch: pytest.MonkeyPa
 def test_what_ruff_says_is_a_fault_of_its_network() -> None:
     fine, wrong = "x = 1\n", "import os\nx = 1\n"
 
-    found = lint({1: {"torch": fine}, 2: {"torch": fine, "keras": wrong}})
+    faults = lint({1: {"torch": fine}, 2: {"torch": fine, "keras": wrong}})
 
-    assert list(found) == [2] and "F401" in found[2]
+    assert list(faults) == [2] and "F401" in faults[2]
 
 
 def test_a_process_that_dies_takes_no_other_task_along() -> None:

@@ -21,13 +21,13 @@ HEAD = "numerics torch\nunit conv_bn = conv bias=false -> bn -> relu\nnetwork ne
 def fields(body: str) -> dict[str, Field]:
     """Return the field of every layer of a network by its key."""
     graph = compile_spec("net.inc", text=f"{HEAD}{body}\n}}\n")
-    found = receptive_fields(graph)
-    return {node.path: field for node, field in zip(graph.nodes, found, strict=True)}
+    reach = receptive_fields(graph)
+    return {node.path: field for node, field in zip(graph.nodes, reach, strict=True)}
 
 
 def test_a_chain_of_windows() -> None:
     """Worked out by hand with r = r + (k - 1) j and j = j s, from r = j = 1."""
-    found = fields("""
+    reach = fields("""
         input 64x64 3
         a: conv 7x7/2 4
         b: max_pool 3x3/2 pad=1
@@ -37,7 +37,7 @@ def test_a_chain_of_windows() -> None:
         relu
     """)
 
-    assert [str(field) for field in found.values()] == [
+    assert [str(field) for field in reach.values()] == [
         "1 x 1, stride 1",
         "7 x 7, stride 2",  # 1 + 6
         "11 x 11, stride 4",  # 7 + 2 * 2
@@ -50,7 +50,7 @@ def test_a_chain_of_windows() -> None:
 
 def test_a_join_reaches_over_all_branches() -> None:
     """3x3 reaches from -1 to 1; a 2x2 behind a border of 3 above reaches from -3 to -2."""
-    found = fields("""
+    reach = fields("""
         input 16x16 3
         concat {
             a: conv 3x3 4
@@ -60,14 +60,14 @@ def test_a_join_reaches_over_all_branches() -> None:
         }
     """)
 
-    assert found["b.conv"] == Field((2, 2), (1, 1))
-    assert found["b.max_pool"] == Field((4, 2), (1, 1))  # rows -3 to 0
-    assert found["concat"] == Field((5, 3), (1, 1))  # rows -3 to 1, columns -1 to 1
+    assert reach["b.conv"] == Field((2, 2), (1, 1))
+    assert reach["b.max_pool"] == Field((4, 2), (1, 1))  # rows -3 to 0
+    assert reach["concat"] == Field((5, 3), (1, 1))  # rows -3 to 1, columns -1 to 1
 
 
 def test_a_whole_map_is_the_field_of_what_is_pooled() -> None:
     """8 outputs at stride 2, of 3 pixels each, reach over 7 * 2 + 3 pixels."""
-    found = fields("""
+    reach = fields("""
         input 16x16 3
         a: conv 3x3/2 4
         mul {
@@ -78,15 +78,15 @@ def test_a_whole_map_is_the_field_of_what_is_pooled() -> None:
         b: dense 2
     """)
 
-    assert found["a"] == Field((3, 3), (2, 2))
-    assert found["gate.0"] == found["gate.2"] == Field((17, 17), None)
-    assert found["mul"] == Field((17, 17), None)
-    assert found["flatten"] == found["b"] == Field((17, 17), None)
+    assert reach["a"] == Field((3, 3), (2, 2))
+    assert reach["gate.0"] == reach["gate.2"] == Field((17, 17), None)
+    assert reach["mul"] == Field((17, 17), None)
+    assert reach["flatten"] == reach["b"] == Field((17, 17), None)
 
 
 def test_branches_of_different_strides() -> None:
     """Of 2 outputs, one branch sees pixels 2 p to 2 p + 1, the other p to p + 2."""
-    found = fields("""
+    reach = fields("""
         input 4x4 1
         concat {
             a: max_pool 2x2/2 pad=valid
@@ -95,22 +95,22 @@ def test_branches_of_different_strides() -> None:
         c: conv 2x2 1 pad=valid
     """)
 
-    assert found["concat"] == Field((3, 3), None)  # 0 to 2, and 1 to 3
-    assert found["c"] == Field((4, 4), None)
+    assert reach["concat"] == Field((3, 3), None)  # 0 to 2, and 1 to 3
+    assert reach["c"] == Field((4, 4), None)
 
 
 def test_windows_of_an_adaptive_pooling() -> None:
     """5 pixels in 2 windows are 0 to 2 and 2 to 4, in 3 windows 0 to 1, 1 to 3 and 3 to 4."""
-    found = fields("""
+    reach = fields("""
         input 5x6 1
         adaptive_avg_pool 2x3
         a: conv 1x1 1
         b: conv 2x3 1 pad=valid
     """)
 
-    assert found["adaptive_avg_pool"] == Field((3, 2), None)
-    assert found["a"] == Field((3, 2), None)
-    assert found["b"] == Field((5, 6), None)
+    assert reach["adaptive_avg_pool"] == Field((3, 2), None)
+    assert reach["a"] == Field((3, 2), None)
+    assert reach["b"] == Field((5, 6), None)
 
 
 def test_the_fields_that_were_published() -> None:
@@ -147,7 +147,7 @@ def test_every_op_reads_what_is_said(name: str) -> None:
             along = moved.any((0, 1, 3 - axis)) if moved.ndim == 4 else [moved.any()]
             for output in np.flatnonzero(along):
                 seen.setdefault(int(output), []).append(place)
-        assert max(each[-1] - each[0] + 1 for each in seen.values()) == min(field.size[axis], 12)
+        assert max(span[-1] - span[0] + 1 for span in seen.values()) == min(field.size[axis], 12)
 
 
 NETWORKS = {
@@ -190,7 +190,7 @@ def test_fields_as_measured(name: str) -> None:
     """
     text = f"{HEAD}    input 64x64 1\n{NETWORKS[name]}\n}}\n"
     graph = compile_spec("net.inc", text=text)
-    found = receptive_fields(graph)
+    stated = receptive_fields(graph)
     whole = (1, 1, 64, 64)
     base = Reference(graph, weights(graph))
     image = np.arange(64 * 64, dtype=np.float64).reshape(whole) / 1000  # a maximum is the last
@@ -204,8 +204,8 @@ def test_fields_as_measured(name: str) -> None:
             for path, value in Reference(graph, weights(graph)).values(changed):
                 if (value != before[path])[:, :, value.shape[2] // 2, value.shape[3] // 2].any():
                     seen[path][axis].add(place)
-    for node, field in zip(graph.nodes, found, strict=True):
-        measured = tuple(max(each) - min(each) + 1 for each in seen[node.path])
+    for node, field in zip(graph.nodes, stated, strict=True):
+        measured = tuple(max(places) - min(places) + 1 for places in seen[node.path])
         assert measured == field.size, node.path
 
 

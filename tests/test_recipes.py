@@ -133,7 +133,7 @@ def test_a_schedule(line: str, warmup: rp.Warmup | None, schedule: rp.Schedule |
 
 
 def test_transforms_take_their_size_from_the_network() -> None:
-    found = read(
+    recipe = read(
         "train { crop area=[0.08, 1] aspect=[3/4, 4/3] interpolation=random -> flip\n"
         "color brightness=0.125 saturation=[0.5, 1.5] }\n"
         "evaluate { resize 32 -> ten_crop }"
@@ -146,12 +146,12 @@ def test_transforms_take_their_size_from_the_network() -> None:
         "interpolation": "random",
     }
     color = {"brightness": 0.125, "contrast": None, "saturation": (0.5, 1.5), "hue": 0.0}
-    assert found.train == (
+    assert recipe.train == (
         rp.Transform("crop", crop),
         rp.Transform("flip", {"p": 0.5}),
         rp.Transform("color", color),
     )
-    assert found.evaluate == (
+    assert recipe.evaluate == (
         rp.Transform("resize", {"size": 32}),
         rp.Transform("ten_crop", {"size": 28}),
     )
@@ -161,14 +161,14 @@ def test_a_recipe_replaces_lines_of_the_one_that_it_is_made_from() -> None:
     parent = "recipe p for small classes=7 { batch 64; epochs 9; rate 1 -> cosine; optimizer adam }"
     text = f"{NETWORK}\n{parent}\n## Ours.\nrecipe r from p {{ rate 2; steps 5 }}\n"
 
-    graph, found = compile_recipe("r.inc", "r", text=text)
+    graph, recipe = compile_recipe("r.inc", "r", text=text)
 
-    assert found.rate == rp.Rate(2, None, None, "step")  # the whole line, with its schedule
-    assert found.length == rp.Duration(5, "steps")
-    assert (found.batch, found.optimizer) == (64, rp.Adam(0.9, 0.999, 1e-8, None))
-    assert (found.doc, found.name) == ("Ours.", "r")
+    assert recipe.rate == rp.Rate(2, None, None, "step")  # the whole line, with its schedule
+    assert recipe.length == rp.Duration(5, "steps")
+    assert (recipe.batch, recipe.optimizer) == (64, rp.Adam(0.9, 0.999, 1e-8, None))
+    assert (recipe.doc, recipe.name) == ("Ours.", "r")
     assert graph.parameters == {"classes": 7}
-    graph, found = compile_recipe("r.inc", "r", {"classes": 5}, text=text)
+    graph, recipe = compile_recipe("r.inc", "r", {"classes": 5}, text=text)
     assert graph.parameters == {"classes": 5}  # what the user sets comes first
 
 
@@ -182,9 +182,9 @@ def test_a_recipe_of_another_file(tmp_path: Path) -> None:
         f"recipe b for small classes=wide {{\n{least}\n}}\n"
     )
 
-    graph, found = compile_recipe(tmp_path / "mine.inc", "a")
-    assert (found.batch, graph.parameters["classes"]) == (24, 10)
-    graph, found = compile_recipe(tmp_path / "mine.inc", "b", {"wide": 3})
+    graph, recipe = compile_recipe(tmp_path / "mine.inc", "a")
+    assert (recipe.batch, graph.parameters["classes"]) == (24, 10)
+    graph, recipe = compile_recipe(tmp_path / "mine.inc", "b", {"wide": 3})
     assert graph.parameters["classes"] == 3
     (tmp_path / "base.inc").write_text(
         f'use small from "net.inc"\nlet wide = 5\nrecipe c for small classes=wide {{\n{least}\n}}\n'
@@ -192,9 +192,9 @@ def test_a_recipe_of_another_file(tmp_path: Path) -> None:
     (tmp_path / "yours.inc").write_text(
         'use c from "base.inc"\nlet wide = 8\nrecipe d from c { batch wide }\n'
     )
-    graph, found = compile_recipe(tmp_path / "yours.inc", "d", {"wide": 16})
-    assert (found.batch, graph.parameters["classes"]) == (16, 5)  # each file has its own constants
-    graph, found = compile_recipe(tmp_path / "mine.inc", "b", {"classes": 4})
+    graph, recipe = compile_recipe(tmp_path / "yours.inc", "d", {"wide": 16})
+    assert (recipe.batch, graph.parameters["classes"]) == (16, 5)  # each file has its own constants
+    graph, recipe = compile_recipe(tmp_path / "mine.inc", "b", {"classes": 4})
     assert graph.parameters["classes"] == 4
     with pytest.raises(SpecError, match="no-network"):
         compile_spec(tmp_path / "mine.inc")
@@ -230,15 +230,15 @@ def test_a_recipe_that_is_not_there() -> None:
 
 def forms() -> list[tuple[str, Form]]:
     """Return what help can offer, as whole lines."""
-    found = []
+    lines = []
     for setting in SETTINGS.values():
-        found += [(form.usage(setting.name), form) for form in setting.forms.values()]
-        found += [(f"rate 0.1 -> {form.usage()}", form) for form in setting.parts.values()]
+        lines += [(form.usage(setting.name), form) for form in setting.forms.values()]
+        lines += [(f"rate 0.1 -> {form.usage()}", form) for form in setting.parts.values()]
     for name, table in TRANSFORMS.items():
         for form in table.values():
             crop = " -> center_crop" if form.name == "resize" else ""
-            found.append((f"{name} {{ {form.usage()}{crop} }}", form))
-    return found
+            lines.append((f"{name} {{ {form.usage()}{crop} }}", form))
+    return lines
 
 
 @pytest.mark.parametrize("line", [line for line, _ in forms()])

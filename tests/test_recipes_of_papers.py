@@ -42,9 +42,9 @@ HEAD = "    aux early {\n        global_avg_pool\n        fc: dense classes\n   
 
 def cases(*more: str) -> list[ParameterSet]:
     """Return all recipes, each with one of more values, of which most are for the slow tests."""
-    found = [(*case, each) for case in sorted(RECIPES) for each in more]
+    triples = [(*case, value) for case in sorted(RECIPES) for value in more]
     slow = {False: (pytest.mark.slow,), True: ()}
-    return [pytest.param(*case, marks=slow[case in OFTEN]) for case in found]
+    return [pytest.param(*case, marks=slow[case in OFTEN]) for case in triples]
 
 
 @pytest.mark.parametrize(("spec", "recipe", "targets"), cases("torch keras", "flax"))
@@ -56,9 +56,9 @@ def test_scripts_train_a_small_network_as_a_paper_does(
     first, rest = network.split("\n", 1)
     text = f'{first}\nuse {recipe} from "incgen:{spec}.inc"\n{rest}'
     text += f"recipe small_one for small from {recipe} {{\n    evaluate {{ center_crop }}\n}}\n"
-    graph, found = compile_recipe("small.inc", "small_one", text=text)
+    graph, compiled = compile_recipe("small.inc", "small_one", text=text)
 
-    report = verify(graph, recipe=found, rungs=[5], dtypes=["float64"], targets=targets.split())
+    report = verify(graph, recipe=compiled, rungs=[5], dtypes=["float64"], targets=targets.split())
 
     assert report.passed, report
 
@@ -68,11 +68,11 @@ def test_scripts_train_a_small_network_as_a_paper_does(
 def test_scripts_do_what_the_recipe_of_a_paper_says(spec: str, recipe: str) -> None:
     path, (side, batch) = SPECS / f"{spec}.inc", IMAGES[spec]
     text = re.sub(r"input \d+x\d+ ", f"input {side}x{side} ", path.read_text("utf-8"))
-    graph, found = compile_recipe(path, recipe, {"classes": 5}, text=text)
+    graph, compiled = compile_recipe(path, recipe, {"classes": 5}, text=text)
 
     report = verify(
         graph,
-        recipe=found,
+        recipe=compiled,
         rungs=[5],
         dtypes=["float64"],
         targets=["torch", "keras"],

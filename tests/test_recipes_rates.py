@@ -105,10 +105,10 @@ def test_a_polynomial_ends_after_the_last_step() -> None:
 
 
 def test_a_cosine() -> None:
-    found = rates(Cosine(0), 9)
+    values = rates(Cosine(0), 9)
 
-    assert found[::4] == pytest.approx([8, 4, 0], abs=1e-15)
-    assert found[2] == pytest.approx(4 + 2 * math.sqrt(2), rel=1e-15)  # cos(pi / 4) = sqrt(1 / 2)
+    assert values[::4] == pytest.approx([8, 4, 0], abs=1e-15)
+    assert values[2] == pytest.approx(4 + 2 * math.sqrt(2), rel=1e-15)  # cos(pi / 4) = sqrt(1 / 2)
     assert rates(Cosine(2), 9)[::4] == pytest.approx([8, 5, 2], rel=1e-15)
 
 
@@ -151,7 +151,7 @@ def test_what_the_paper_of_inception_v3_says() -> None:
     """0.045, decayed every two epochs by 0.94 (arXiv:1512.00567, section 8)."""
     exponential = Exponential(0.94, epochs(2), smooth=False)
 
-    found = rates(exponential, 2001, epoch=1000, base=0.045)
+    values = rates(exponential, 2001, epoch=1000, base=0.045)
 
-    assert found[1999] == 0.045
-    assert found[2000] == pytest.approx(0.0423, rel=1e-15)
+    assert values[1999] == 0.045
+    assert values[2000] == pytest.approx(0.0423, rel=1e-15)

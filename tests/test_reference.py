@@ -143,8 +143,8 @@ def test_response_normalisation_of_even_and_odd_sizes() -> None:
     # 2 channels, one before: 1, 1 + 4, 4 + 9
     even = [1 / (2 + 1), 2 / (2 + 5), 3 / (2 + 13)]
     for size, expected in ((3, odd), (2, even)):
-        found = last(f"lrn {size} alpha={size} beta=1 k=2", x)
-        assert np.ravel(found).tolist() == pytest.approx(expected)  # type: ignore[arg-type]
+        actual = last(f"lrn {size} alpha={size} beta=1 k=2", x)
+        assert np.ravel(actual).tolist() == pytest.approx(expected)  # type: ignore[arg-type]
 
 
 def test_joins() -> None:
@@ -184,9 +184,9 @@ def test_one_number(op: str, x: float, expected: float) -> None:
 
 
 def test_a_softmax_is_over_the_channels() -> None:
-    found = np.ravel(last("softmax", row(0, math.log(3), 1000)))  # type: ignore[arg-type]
+    values = np.ravel(last("softmax", row(0, math.log(3), 1000)))  # type: ignore[arg-type]
 
-    assert found.tolist() == [0, 0, 1]
+    assert values.tolist() == [0, 0, 1]
     half = np.ravel(last("softmax", row(0, math.log(3))))  # type: ignore[arg-type]
     assert half.tolist() == pytest.approx([0.25, 0.75])
 

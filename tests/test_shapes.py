@@ -214,10 +214,10 @@ def test_shapes_parameters_and_costs_on_4_channels_of_8_by_10(
     ],
 )
 def test_joins(kind: str, shapes: list[Shape], expected: Shape | str) -> None:
-    found = joined(kind, shapes)
-    how = None if isinstance(found, Shape) else difference(kind, *(shapes[n] for n in found))[0]
+    result = joined(kind, shapes)
+    how = None if isinstance(result, Shape) else difference(kind, *(shapes[n] for n in result))[0]
 
-    assert (how or found) == expected
+    assert (how or result) == expected
 
 
 def test_a_history_tells_the_last_layers_that_changed_a_shape() -> None:

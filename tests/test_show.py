@@ -116,9 +116,9 @@ def test_depth_cuts_the_tree_and_keeps_the_sums(small: Graph) -> None:
 
 
 def test_all_shows_the_layers_inside_units(small: Graph) -> None:
-    found = labels(shown(small, everything=True))
+    names = labels(shown(small, everything=True))
 
-    assert found[2:6] == ["  left", "    conv", "    bn", "    relu"]
+    assert names[2:6] == ["  left", "    conv", "    bn", "    relu"]
 
 
 def test_bn_inception_fits_and_sums_up() -> None:
@@ -156,8 +156,8 @@ def test_columns_are_chosen(small: Graph) -> None:
 def test_rows_of_csv_add_up(small: Graph) -> None:
     for depth, everything in ((1, False), (2, False), (None, False), (None, True)):
         columns = "parameters,multiply-adds,training-memory,share"
-        _, *found = csv_rows(small, columns=columns, depth=depth, everything=everything)
-        numbers = [[float(cell) for cell in row.split(",")[1:]] for row in found]
+        _, *rows = csv_rows(small, columns=columns, depth=depth, everything=everything)
+        numbers = [[float(cell) for cell in row.split(",")[1:]] for row in rows]
         sums = [sum(column) for column in zip(*numbers, strict=True)]
         assert sums == pytest.approx([413, 4468, 4068, 1], abs=1e-5)
 
@@ -188,9 +188,9 @@ def test_an_unknown_column(small: Graph) -> None:
 
 
 def test_markdown(small: Graph) -> None:
-    found = in_markdown(sheet(small, View(depth=1, columns="op,multiply-adds,share")))
+    markdown = in_markdown(sheet(small, View(depth=1, columns="op,multiply-adds,share")))
 
-    assert found.split("\n")[:4] + found.split("\n")[-3:] == [
+    assert markdown.split("\n")[:4] + markdown.split("\n")[-3:] == [
         "| layer | op | multiply-adds | % of multiply-adds |",
         "| --- | --- | ---: | ---: |",
         "| `input` |  |  |  |",
@@ -203,11 +203,11 @@ def test_markdown(small: Graph) -> None:
 
 def test_a_table_fits_into_a_terminal(small: Graph) -> None:
     """The bars go first, then the ends of what layers are, then of their names."""
-    found = sheet(small, View())
-    assert table(found, width=100) == TABLE
+    grid = sheet(small, View())
+    assert table(grid, width=100) == TABLE
 
     def lines(width: int) -> list[str]:
-        return table(found, width=width).split("\n")[3:-6]
+        return table(grid, width=width).split("\n")[3:-6]
 
     mixed = (
         "mixed            pair                  4 x 8 x 6          52          2,112   47.3 ████▋"
@@ -274,7 +274,7 @@ def test_json_has_everything(small: Graph) -> None:
         "inference_memory": 4 * (192 + 192 + 96),
     }
     assert [layer["path"] for layer in data["layers"]] == [node.path for node in small.nodes]
-    layer = next(each for each in data["layers"] if each["path"] == "mixed.right.1.conv")
+    layer = next(entry for entry in data["layers"] if entry["path"] == "mixed.right.1.conv")
     assert layer["inputs"] == ["mixed.right.0"]
     assert layer["output"] == [2, 8, 6]
     assert (layer["parameters"], layer["multiply_adds"]) == (36, 1728)

@@ -26,15 +26,15 @@ FUZZING = sorted((ROOT / "fuzzing").rglob("*.py"))
 @cache
 def imported(path: Path) -> set[str]:
     """Return the modules that a file imports anywhere, including inside functions."""
-    found: set[str] = set()
+    modules: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, f"{path.name}: imports are absolute"
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            modules.add(node.module)
+            modules |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return modules
 
 
 def name_of(path: Path) -> str:
@@ -164,13 +164,13 @@ def module_graph() -> dict[str, set[str]]:
     graph: dict[str, set[str]] = {}
     for path in MODULES + FUZZING:
         tree = ast.parse(path.read_text("utf-8"))
-        found: set[str] = set()
-        for_types = [each for node in tree.body if isinstance(node, ast.If) for each in node.body]
+        imports: set[str] = set()
+        for_types = [stmt for node in tree.body if isinstance(node, ast.If) for stmt in node.body]
         for node in [*tree.body, *for_types]:
             if isinstance(node, ast.ImportFrom) and node.module:
                 whole = {f"{node.module}.{alias.name}" for alias in node.names} & names
-                found |= whole or ({node.module} & names)
-        graph[name_of(path)] = found - {name_of(path)}
+                imports |= whole or ({node.module} & names)
+        graph[name_of(path)] = imports - {name_of(path)}
     # The package itself re-exports names of other modules lazily.
     graph["incgen"] = set()
     return graph

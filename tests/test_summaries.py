@@ -42,11 +42,11 @@ def test_torchinfo(path: Path) -> None:
     graph = compile_spec(path)
     model, images = in_training(graph, path)
     modules = {id(module): name for name, module in model.named_modules()}
-    found = torchinfo.summary(
+    summary = torchinfo.summary(
         model, input_data=images, verbose=0, device="cpu", mode="train", depth=99
     )
 
-    seen = {modules[each.layer_id]: each for each in found.summary_list if each.executed}
+    seen = {modules[row.layer_id]: row for row in summary.summary_list if row.executed}
     layers = [node for node in graph.nodes if node.path in seen]
     assert {node.path for node in graph.nodes if node.tensors} <= {node.path for node in layers}
     for node in layers:
@@ -54,7 +54,7 @@ def test_torchinfo(path: Path) -> None:
         assert tuple(theirs.output_size[1:]) == node.shape.sizes, node.path
         if node.call is not None:  # the module of a join may have its branches inside
             assert max(theirs.trainable_params, 0) == node.parameters, node.path
-    assert (found.trainable_params, found.total_params) == (graph.trained, graph.trained)
+    assert (summary.trainable_params, summary.total_params) == (graph.trained, graph.trained)
 
 
 @pytest.mark.parametrize("path", CASES)
@@ -87,18 +87,18 @@ def test_the_summary_of_keras(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     text = "\n".join(lines)
 
     rows = re.findall(r"^│ (\S+) \(\w+\) *│ \(None, ([\d, ]+)\) *│ +([\d,]+) │", text, re.M)
-    found = {
+    listed = {
         name.replace("-", "."): ([*map(int, sizes.split(", "))], int(count.replace(",", "")))
         for name, sizes, count in rows
     }
     seen = 0
     for node in graph.nodes:
         numbers = sum(tensor.size for tensor in node.tensors)
-        if node.op != "separable_conv" and (numbers or node.path in found):
+        if node.op != "separable_conv" and (numbers or node.path in listed):
             channels, *sizes = node.shape.sizes
-            assert found[node.path] == ([*sizes, channels], numbers), node.path
+            assert listed[node.path] == ([*sizes, channels], numbers), node.path
             seen += 1
     assert seen
     total = re.search(r"Total params: ([\d,]+)", text)
     assert total is not None
-    assert int(total[1].replace(",", "")) == sum(each.size for each in graph.tensors().values())
+    assert int(total[1].replace(",", "")) == sum(tensor.size for tensor in graph.tensors().values())

@@ -42,10 +42,10 @@ def code(style: incgen.Style | None = None, target: str = "torch") -> str:
 
 
 def test_a_licence_heads_the_file(tmp_path: Path) -> None:
-    found = code(example(tmp_path, 1))
+    source = code(example(tmp_path, 1))
 
     licence = "# Copyright 2026 Example Ltd. SPDX-License-Identifier: MIT\n"
-    assert found == f"{licence}\n{code()}"
+    assert source == f"{licence}\n{code()}"
 
 
 def test_a_base_class_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,14 +56,14 @@ def test_a_base_class_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    found = code(style)
+    source = code(style)
 
     line = "from example.layers import Module\n"
-    assert line in found
-    assert found.replace(line, "") == code().replace("(nn.Module)", "(Module)")
+    assert line in source
+    assert source.replace(line, "") == code().replace("(nn.Module)", "(Module)")
     report = verify(
         incgen.compile_spec("net.inc", text=SPEC),
-        sources={"torch": found},
+        sources={"torch": source},
         targets=["torch"],
         rungs=[0, 1],
         dtypes=["float64"],
@@ -73,14 +73,14 @@ def test_a_base_class_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_batch_normalisation_over_processes(tmp_path: Path) -> None:
-    found = code(example(tmp_path, 3))
+    source = code(example(tmp_path, 3))
 
     layer = "nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)"
     assert layer in code()
-    assert found == code().replace(layer, layer.replace("BatchNorm2d", "SyncBatchNorm"))
+    assert source == code().replace(layer, layer.replace("BatchNorm2d", "SyncBatchNorm"))
     report = verify(
         incgen.compile_spec("net.inc", text=SPEC),
-        sources={"torch": found},
+        sources={"torch": source},
         targets=["torch"],
         rungs=[0, 1, 2, 4],
         dtypes=["float64"],

@@ -54,7 +54,7 @@ def norm_net(form: str, *, random: bool = True, vectors: bool = True) -> nn.Modu
 
 
 def norms_of(model: nn.Module) -> Iterator[_BatchNorm]:
-    return (each for each in model.modules() if isinstance(each, _BatchNorm))
+    return (module for module in model.modules() if isinstance(module, _BatchNorm))
 
 
 def images(seed: int = 1) -> Tensor:
@@ -75,8 +75,8 @@ def expected(model: nn.Module, x: Tensor) -> Tensor:
                 ("bias", 0.0),
             )
         )
-        found = (value.movedim(1, -1) - mean) / (var + 1e-3).sqrt() * weight + bias
-        return found.movedim(-1, 1)
+        scaled = (value.movedim(1, -1) - mean) / (var + 1e-3).sqrt() * weight + bias
+        return scaled.movedim(-1, 1)
 
     x = nn.functional.conv2d(x, state["conv.weight"], padding=1)
     x = normalised(x, "one").clamp(min=0).mean((2, 3))
@@ -249,11 +249,11 @@ def test_quantisation_aware_training_trains_and_converts_it(form: str) -> None:
             int8_qat(model, x, 1)
         return
 
-    found = int8_qat(model, x, 12)(x)
+    output = int8_qat(model, x, 12)(x)
 
     for _ in range(12):
         model(x)
-    assert relative(found, model.eval()(x)) < 0.15  # without beta it is 0.5
+    assert relative(output, model.eval()(x)) < 0.15  # without beta it is 0.5
 
 
 @quantised
@@ -270,8 +270,8 @@ def test_functional_transforms(form: str) -> None:
     buffers = {name: value.clone() for name, value in model.named_buffers()}
 
     def loss(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
-        found: Any = torch.func.functional_call(model, (parameters, buffers), (x,))
-        return found.square().sum()  # type: ignore[no-any-return]
+        output: Any = torch.func.functional_call(model, (parameters, buffers), (x,))
+        return output.square().sum()  # type: ignore[no-any-return]
 
     gradients = torch.func.grad(loss)(parameters, buffers)
     model(x).square().sum().backward()

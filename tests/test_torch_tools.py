@@ -145,8 +145,8 @@ def test_same_pads_as_its_definition() -> None:
                 for dilation in (1, 2, 3):
                     span, steps = dilation * (kernel - 1) + 1, -(-size // stride)
                     total = max((steps - 1) * stride + span - size, 0)
-                    found = same_pad(size, kernel, stride, dilation)
-                    assert found == (total // 2, total - total // 2)
+                    pads = same_pad(size, kernel, stride, dilation)
+                    assert pads == (total // 2, total - total // 2)
 
 
 @pytest.mark.parametrize("pad", ["same", "[0, 1, 2, 1]", "2"])
@@ -175,11 +175,11 @@ def test_the_border_of_a_max_pooling_never_wins(pad: str, window: str) -> None:
     expected = F.max_pool2d(padded, (high, wide), stride)
     factors = torch.rand(expected.shape, generator=random).double()
 
-    found = model(x)
+    actual = model(x)
 
-    assert torch.equal(found, expected)
+    assert torch.equal(actual, expected)
     (wanted,) = torch.autograd.grad((expected * factors).sum(), x)
-    (gradient,) = torch.autograd.grad((found * factors).sum(), x)
+    (gradient,) = torch.autograd.grad((actual * factors).sum(), x)
     assert torch.equal(gradient, wanted)
 
 
@@ -199,9 +199,9 @@ def test_int8_of_onnx_runtime_is_near_float(tmp_path: Path) -> None:
         expected = model(images).numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = int8(model, images, tmp_path)
+        actual = int8(model, images, tmp_path)
 
-    assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()
+    assert np.abs(actual - expected).max() < 0.05 * np.abs(expected).max()
 
 
 def int8(model: nn.Module, images: torch.Tensor, folder: Path) -> Any:
@@ -274,11 +274,11 @@ def test_a_label_is_the_name_of_a_module() -> None:
     labels = ["kept", "gate.squeeze", "gate.halved", "gate.g", "border", "pooled", "flat"]
     seen = hooked(model, labels, x)
 
-    found = extracted(model, labels)(x)
+    features = extracted(model, labels)(x)
 
-    assert seen.keys() == found.keys() == set(labels)
+    assert seen.keys() == features.keys() == set(labels)
     for label, value in seen.items():
-        torch.testing.assert_close(found[label], value)
+        torch.testing.assert_close(features[label], value)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -287,9 +287,9 @@ def test_channels_last(name: str) -> None:
     model.eval()
     expected = first(model(x))
 
-    found = first(model.to(memory_format=torch.channels_last)(x))
+    actual = first(model.to(memory_format=torch.channels_last)(x))
 
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(actual, expected)
 
 
 def test_copies_and_pickles() -> None:
@@ -370,8 +370,8 @@ def test_preprocess_makes_what_the_weights_expect() -> None:
     module = incgen.load(SPECS / "bn_inception.inc", "torch")
     image = torch.tensor([10.0, 20.0, 30.0]).reshape(1, 3, 1, 1)  # red, green, blue
 
-    found = module.preprocess(image.to(torch.uint8))
+    pixels = module.preprocess(image.to(torch.uint8))
 
     # blue, green, red, each less its mean
-    assert found.flatten().tolist() == [30 - 104, 20 - 117, 10 - 128]
-    assert found.dtype == torch.float32
+    assert pixels.flatten().tolist() == [30 - 104, 20 - 117, 10 - 128]
+    assert pixels.dtype == torch.float32

@@ -30,9 +30,9 @@ def script(request: pytest.FixtureRequest) -> dict[str, Any]:
         for part in tree.body
         if isinstance(part, ast.FunctionDef) and part.name in ("whole", "parse_arguments")
     ]
-    found = {"__doc__": "A script."} | NAMES
-    exec(compile(tree, "script", "exec"), found)  # our own code
-    return found
+    names = {"__doc__": "A script."} | NAMES
+    exec(compile(tree, "script", "exec"), names)  # our own code
+    return names
 
 
 @pytest.fixture

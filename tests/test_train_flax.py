@@ -121,13 +121,13 @@ def float64() -> Iterator[None]:
 def made(make: Callable[..., Any], seed: int = 0, dtype: str = "float32") -> Any:
     """Return a model with random weights, without compiling how it draws its own."""
     model, rng = nnx.eval_shape(lambda: make(rngs=nnx.Rngs(0))), np.random.default_rng(seed)
-    for _, each in nnx.iter_graph(model):
-        if isinstance(each, nnx.Param | nnx.BatchStat):
-            each.set_value(jnp.array(rng.uniform(0.1, 0.5, each.shape), dtype))
-        elif isinstance(each, nnx.RngCount):
-            each.set_value(jnp.zeros((), "uint32"))
-        elif isinstance(each, nnx.RngKey):
-            each.set_value(jax.random.key(seed))
+    for _, variable in nnx.iter_graph(model):
+        if isinstance(variable, nnx.Param | nnx.BatchStat):
+            variable.set_value(jnp.array(rng.uniform(0.1, 0.5, variable.shape), dtype))
+        elif isinstance(variable, nnx.RngCount):
+            variable.set_value(jnp.zeros((), "uint32"))
+        elif isinstance(variable, nnx.RngKey):
+            variable.set_value(jax.random.key(seed))
     return model
 
 
@@ -135,8 +135,8 @@ class Weights(nnx.Module):
     """Some weights."""
 
     def __init__(self, *values: Sequence[float]) -> None:
-        for number, each in enumerate(values):
-            setattr(self, f"w{number}", nnx.Param(jnp.array(each)))
+        for number, value in enumerate(values):
+            setattr(self, f"w{number}", nnx.Param(jnp.array(value)))
 
 
 def update(optimizer: Any, model: Any, rate: float, gradients: Sequence[Any]) -> None:
@@ -263,10 +263,10 @@ def test_a_step(line: str, decays: list[float], imported: Callable[..., Any]) ->
     assert "conv1.bn.running_var" in averages
     for step, decay in enumerate(decays):
         before = module.tensors_of(model)
-        (loss, after), found = derived(nnx.state(model), images, labels)
+        (loss, after), grads = derived(nnx.state(model), images, labels)
         gradients = {
             ".".join([*map(str, path), module.NAMES[name]]): np.asarray(g[...])
-            for (*path, name), g in nnx.to_flat_state(nnx.filter_state(found, nnx.Param))
+            for (*path, name), g in nnx.to_flat_state(nnx.filter_state(grads, nnx.Param))
         }
         rate = module.rate(step, 4, 12)
         taken, state = stepped(nnx.state(parts), images, labels, rate, step)
@@ -309,11 +309,11 @@ def test_crops_are_those_of_pillow(
     module, image = imported(spec(train=f"{{ {CROP} interpolation=random }}")), picture(*size)
     numbers = module.draw(0, 0, 0)
     numbers[23] = number
-    found = module.transform(image, numbers)
+    pixels = module.transform(image, numbers)
 
-    assert found.dtype == np.float32
+    assert pixels.dtype == np.float32
     expected = small.by_pillow(image, module.crop_box(*size, numbers), (8, 8), mode)
-    np.testing.assert_array_equal(np.moveaxis(found, -1, 0), expected.clip(0, 255))
+    np.testing.assert_array_equal(np.moveaxis(pixels, -1, 0), expected.clip(0, 255))
 
 
 @pytest.mark.parametrize("size", [(37, 29), (6, 9)])
@@ -323,13 +323,13 @@ def test_a_crop_is_bilinear_unless_it_says_otherwise(
     """By the formula: a triangle, as wide as a pixel of the result if the image shrinks."""
     module, image = imported(spec(train=f"{{ {CROP} }}")), picture(*size)
     numbers = module.draw(0, 0, 0)
-    found = module.transform(image, numbers)
+    pixels = module.transform(image, numbers)
 
     top, left, h, w = module.crop_box(*size, numbers)
     rows, columns = triangles(h, 8), triangles(w, 8)
     box = image[top : top + h, left : left + w].astype("float64")
     expected = np.einsum("yh,hwc,xw->yxc", rows, box, columns)
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    np.testing.assert_allclose(pixels, expected, atol=1e-3)
 
 
 def triangles(length: int, size: int) -> Array:
@@ -366,12 +366,12 @@ def test_colours_are_those_of_pillow(
     module, image = imported(spec(train=f"{{ color {line} }}")), picture(8, 8)
     numbers = np.full(32, 0.5)
     numbers[place] = number
-    found = module.transform(image, numbers)
+    pixels = module.transform(image, numbers)
 
-    assert found.dtype == np.float32
+    assert pixels.dtype == np.float32
     other = np.asarray(expected(Image.fromarray(image), number)).astype(float)
-    assert np.abs(found - other).max() <= 1.5
-    assert np.abs(found - image).max() > 20
+    assert np.abs(pixels - other).max() <= 1.5
+    assert np.abs(pixels - image).max() > 20
 
 
 @pytest.mark.parametrize("number", [0.0, 0.5, 0.8])
@@ -379,10 +379,10 @@ def test_hue_turns(number: float, imported: Callable[..., Any]) -> None:
     module, image = imported(spec(train="{ color hue=0.2 }")), picture(8, 8)
     numbers = np.full(32, 0.1)
     numbers[27] = number
-    found = module.transform(image, numbers)
+    pixels = module.transform(image, numbers)
 
-    assert found.dtype == np.float32
-    for value, pixel in zip(found.reshape(-1, 3), image.reshape(-1, 3) / 255, strict=True):
+    assert pixels.dtype == np.float32
+    for value, pixel in zip(pixels.reshape(-1, 3), image.reshape(-1, 3) / 255, strict=True):
         hue, saturation, brightness = colorsys.rgb_to_hsv(*pixel)
         turned = colorsys.hsv_to_rgb((hue + 0.2 * (2 * number - 1)) % 1, saturation, brightness)
         assert value == pytest.approx(255 * np.array(turned), abs=1e-2)
@@ -392,52 +392,52 @@ def test_colours_change_in_order_and_stay_pixels(imported: Callable[..., Any]) -
     """Each value is clipped before the next change, so that the order can be told."""
     line = "color brightness=0.5 contrast=[2, 2] saturation=[0.5, 0.5]"
     module, image = imported(spec(train=f"{{ {line} }}")), picture(8, 8)
-    found = module.transform(image, np.full(32, 0.9))
+    pixels = module.transform(image, np.full(32, 0.9))
 
     x = (image + 255 * 0.5 * 0.8).clip(0, 255)
     grey = np.array([0.299, 0.587, 0.114])
     mean = (x @ grey).mean()
     x = ((x - mean) * 2 + mean).clip(0, 255)
     x = (x @ grey)[..., None] + 0.5 * (x - (x @ grey)[..., None])
-    np.testing.assert_allclose(found, x, atol=1e-3)
+    np.testing.assert_allclose(pixels, x, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [(37, 29), (20, 50), (11, 11)])
 def test_evaluation_resizes_and_crops(size: tuple[int, int], imported: Callable[..., Any]) -> None:
     module, image = imported(spec(evaluate="{ resize 11 -> center_crop }")), picture(*size)
-    found = module.prepare(image)
+    pixels = module.prepare(image)
 
     scaled = {(37, 29): (14, 11), (20, 50): (11, 28), (11, 11): (11, 11)}[size]
     expected = small.by_pillow(image, (0, 0, *size), scaled, Image.Resampling.BILINEAR)
     top, left = {(14, 11): (3, 1), (11, 28): (1, 10), (11, 11): (1, 1)}[scaled]
     expected = expected[:, top : top + 8, left : left + 8]
-    np.testing.assert_array_equal(np.moveaxis(found, -1, 0), expected)
+    np.testing.assert_array_equal(np.moveaxis(pixels, -1, 0), expected)
 
 
 def test_ten_crops(imported: Callable[..., Any]) -> None:
     module, image = imported(spec(evaluate="{ ten_crop }")), picture(11, 13)
-    found = module.prepare(image)
+    pixels = module.prepare(image)
 
     places = [(0, 0), (0, 5), (3, 0), (3, 5), (1, 2)]
     crops = [image[y : y + 8, x : x + 8] for y, x in places]
-    np.testing.assert_array_equal(found, [*crops, *(crop[:, ::-1] for crop in crops)])
+    np.testing.assert_array_equal(pixels, [*crops, *(crop[:, ::-1] for crop in crops)])
 
 
 @pytest.mark.parametrize("size", [(80, 60), (61, 99)])
 def test_the_144_crops_of_googlenet(size: tuple[int, int], imported: Callable[..., Any]) -> None:
     """For crops of 28 the shorter side is 32, 36, 40 and 44: the paper's sizes by 224 / 28."""
     text = spec(NETWORK.replace("8x8 3", "28x28 3"), evaluate="{ multi_crop }", drop=["train"])
-    found = imported(text).prepare(picture(*size))
+    crops = imported(text).prepare(picture(*size))
 
     expected = small.crops_of_googlenet(picture(*size), 28)
     assert len(expected) == 144
-    np.testing.assert_array_equal(np.moveaxis(found, -1, 1), expected)
+    np.testing.assert_array_equal(np.moveaxis(crops, -1, 1), expected)
 
 
 def read(module: Any, examples: Any, batches: Any) -> list[tuple[Array, list[int]]]:
     """Return batches of images with their labels."""
-    found = module.Images(examples, 7, 2).read(batches)
-    return [(np.asarray(images), np.asarray(labels).tolist()) for images, labels in found]
+    data = module.Images(examples, 7, 2).read(batches)
+    return [(np.asarray(images), np.asarray(labels).tolist()) for images, labels in data]
 
 
 def test_the_numbers_of_an_image_are_its_own(imported: Callable[..., Any]) -> None:
@@ -532,13 +532,13 @@ def test_evaluation(crops: int, imported: Callable[..., Any]) -> None:
     logits, labels = rng.normal(0, 2, (9 * crops, 7)), rng.integers(0, 7, 9)
     images = logits.reshape(-1, crops, 7) if crops > 1 else logits
     images, given = np.pad(images, [(0, 2), *[(0, 0)] * (images.ndim - 1)]), [*labels, -1, -1]
-    found = module.grade(lambda x: x, jnp.array(images), jnp.array(given))
+    scores = module.grade(lambda x: x, jnp.array(images), jnp.array(given))
 
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     p = p.reshape(9, crops, 7).mean(1)
     better = (p > p[range(9), labels][:, None]).sum(1)
     expected = [-np.log(p[range(9), labels]).sum(), (better == 0).sum(), (better < 5).sum()]
-    assert found.tolist() == pytest.approx(expected, rel=1e-12)
+    assert scores.tolist() == pytest.approx(expected, rel=1e-12)
 
 
 # ---------------------------------------------------------------- whole runs
@@ -592,15 +592,15 @@ def test_each_device_has_its_own_statistics(images: Path, tmp_path: Path) -> Non
             losses.append(float(nnx.jit(module.loss_of)(model, x[part], labels[part])))
             statistics.append(module.tensors_of(model))
             module.load_safetensors(model, tmp_path / "start.safetensors")
-    row, found = run.log()[0], weights(run)
+    row, trained = run.log()[0], weights(run)
     assert float(row["loss"]) == pytest.approx(sum(losses) / 2, rel=1e-9)
     for key in ("conv2.bn.running_var", "conv1.bn.running_mean"):
-        one, other = (each[key] for each in statistics)
+        one, other = (tensors[key] for tensors in statistics)
         assert not np.allclose(one, other, rtol=1e-4)
-        np.testing.assert_allclose(found[key], (one + other) / 2, rtol=1e-9)
+        np.testing.assert_allclose(trained[key], (one + other) / 2, rtol=1e-9)
 
 
-def drop(script: Path, found: Path) -> None:
+def drop(script: Path, output: Path) -> None:
     """Write the loss of a step on two devices: what one drops of 1, less what another does."""
     scripts.set_flax("float32", 2)
     module = scripts.loaded(script)
@@ -608,7 +608,7 @@ def drop(script: Path, found: Path) -> None:
     model, signs = made(module.Small), jnp.array([[1.0], [-1.0]])
     step = nnx.jit(lambda model: module.gradients_of(model, jnp.tile(signs, 1000), signs)[0])
     losses = [step(model) for _ in range(2)]
-    found.write_text(" ".join(str(float(loss)) for loss in losses))
+    output.write_text(" ".join(str(float(loss)) for loss in losses))
 
 
 def test_each_device_and_each_step_drops_other_values(tmp_path: Path) -> None:
@@ -670,7 +670,7 @@ def test_what_the_command_line_refuses(
     tmp_path: Path,
     whole: scripts.Run,
 ) -> None:
-    given = [each.format(run=whole.output) for each in options]
+    given = [option.format(run=whole.output) for option in options]
     run = scripts.run(script, images, tmp_path / "run", *given)
     assert run.code == 1 and message.format(run=whole.output) in run.said, run.said
     assert not (tmp_path / "run" / "log.csv").exists()

@@ -193,10 +193,10 @@ def test_the_average(line: str, decays: list[float], imported: Callable[..., Any
             expected[key] = decay * expected[key] + (1 - decay) * w.numpy()
         average.on_train_batch_end(step)
 
-    found = module.by_key(average.network.layers)
-    assert found.keys() == expected.keys()
+    actual = module.by_key(average.network.layers)
+    assert actual.keys() == expected.keys()
     for key, value in expected.items():
-        np.testing.assert_allclose(found[key].numpy(), value, rtol=1e-13, atol=1e-15)
+        np.testing.assert_allclose(actual[key].numpy(), value, rtol=1e-13, atol=1e-15)
 
 
 @pytest.mark.parametrize("l2", [None, "0.125", "0"])
@@ -255,10 +255,10 @@ def test_a_step(imported: Callable[..., Any]) -> None:
         before = [w.numpy() for w in network.trainable_variables]
         gradients = [np.asarray(g) for g in tape.gradient(loss, network.trainable_variables)]
         rate.on_train_batch_begin(step)
-        found = training.train_on_batch(images, labels, return_dict=True)
+        logs = training.train_on_batch(images, labels, return_dict=True)
         average.on_train_batch_end(step)
 
-        assert found["loss"] == pytest.approx(float(loss), rel=1e-13)
+        assert logs["loss"] == pytest.approx(float(loss), rel=1e-13)
         scale = 0.5 / np.sqrt(sum((g**2).sum() for g in gradients))
         assert scale < 1
         for w, start, g in zip(network.trainable_variables, before, gradients, strict=True):
@@ -271,11 +271,11 @@ def test_a_step(imported: Callable[..., Any]) -> None:
 
 def transformed(module: Any, image: Array, numbers: Array) -> Array:
     """Return a training image, in a graph as in a pipeline; outside of one it is the same."""
-    found = tf.function(module.transform)(tf.constant(image), tf.constant(numbers)).numpy()
+    traced = tf.function(module.transform)(tf.constant(image), tf.constant(numbers)).numpy()
     alone = module.transform(tf.constant(image), tf.constant(numbers)).numpy()
-    np.testing.assert_allclose(found, alone, atol=1e-4)
-    assert found.dtype == np.float32
-    return np.asarray(found)
+    np.testing.assert_allclose(traced, alone, atol=1e-4)
+    assert traced.dtype == np.float32
+    return np.asarray(traced)
 
 
 CROP = "crop area=[0.3, 1] aspect=[3/4, 4/3]"
@@ -288,15 +288,15 @@ def test_boxes_are_those_of_the_other_scripts(
     """Theirs, in plain Python, are held to torchvision's; a long image often has none that fits."""
     text = spec(train="{ crop area=[0.5, 1] aspect=[3/4, 4/3] }")
     tree = ast.parse(training.script(*compile_recipe("spec.inc", "r", text=text), "torch"))
-    tree.body = [each for each in tree.body if getattr(each, "name", "") == "crop_box"]
+    tree.body = [node for node in tree.body if getattr(node, "name", "") == "crop_box"]
     plain: dict[str, Any] = {"math": math, "np": np}
     exec(compile(tree, "script", "exec"), plain)  # our own code
     module = imported(text)
     box = tf.function(module.crop_box)
     for index in range(200):
         numbers = module.draw(0, 0, index)
-        found = box(*map(tf.constant, size), tf.constant(numbers)).numpy().tolist()
-        assert found == [*plain["crop_box"](*size, numbers)]
+        result = box(*map(tf.constant, size), tf.constant(numbers)).numpy().tolist()
+        assert result == [*plain["crop_box"](*size, numbers)]
 
 
 @pytest.mark.parametrize("size", [(37, 29), (6, 9)])
@@ -314,21 +314,21 @@ def test_crops_are_those_of_pillow(
     module, image = imported(spec(train=f"{{ {CROP} interpolation=random }}")), picture(*size)
     numbers = module.draw(0, 0, 0)
     numbers[23] = number
-    found = transformed(module, image, numbers)
+    pixels = transformed(module, image, numbers)
 
-    box = [int(each) for each in module.crop_box(*size, numbers)]
+    box = [int(value) for value in module.crop_box(*size, numbers)]
     expected = small.by_pillow(image, box, (8, 8), mode)
-    np.testing.assert_allclose(np.moveaxis(found, -1, 0), expected.clip(0, 255), atol=1e-3)
+    np.testing.assert_allclose(np.moveaxis(pixels, -1, 0), expected.clip(0, 255), atol=1e-3)
 
 
 def test_a_crop_is_bilinear_unless_it_says_otherwise(imported: Callable[..., Any]) -> None:
     module, image = imported(spec(train=f"{{ {CROP} }}")), picture(37, 29)
     numbers = module.draw(0, 0, 0)
-    found = transformed(module, image, numbers)
+    pixels = transformed(module, image, numbers)
 
-    box = [int(each) for each in module.crop_box(37, 29, numbers)]
+    box = [int(value) for value in module.crop_box(37, 29, numbers)]
     expected = small.by_pillow(image, box, (8, 8), Image.Resampling.BILINEAR)
-    np.testing.assert_allclose(np.moveaxis(found, -1, 0), expected, atol=1e-3)
+    np.testing.assert_allclose(np.moveaxis(pixels, -1, 0), expected, atol=1e-3)
 
 
 def test_flips(imported: Callable[..., Any]) -> None:
@@ -356,11 +356,11 @@ def test_colours_are_those_of_pillow(
     module, image = imported(spec(train=f"{{ color {line} }}")), picture(8, 8)
     numbers = np.full(32, 0.5)
     numbers[place] = number
-    found = transformed(module, image, numbers)
+    pixels = transformed(module, image, numbers)
 
     other = np.asarray(expected(Image.fromarray(image), number)).astype(float)
-    assert np.abs(found - other).max() <= 1.5
-    assert np.abs(found - image).max() > 20
+    assert np.abs(pixels - other).max() <= 1.5
+    assert np.abs(pixels - image).max() > 20
 
 
 @pytest.mark.parametrize("number", [0.0, 0.5, 0.8])
@@ -368,9 +368,9 @@ def test_hue_turns(number: float, imported: Callable[..., Any]) -> None:
     module, image = imported(spec(train="{ color hue=0.2 }")), picture(8, 8)
     numbers = np.full(32, 0.1)
     numbers[27] = number
-    found = transformed(module, image, numbers)
+    pixels = transformed(module, image, numbers)
 
-    for value, pixel in zip(found.reshape(-1, 3), image.reshape(-1, 3) / 255, strict=True):
+    for value, pixel in zip(pixels.reshape(-1, 3), image.reshape(-1, 3) / 255, strict=True):
         hue, saturation, brightness = colorsys.rgb_to_hsv(*pixel)
         turned = colorsys.hsv_to_rgb((hue + 0.2 * (2 * number - 1)) % 1, saturation, brightness)
         assert value == pytest.approx(255 * np.array(turned), abs=1e-2)
@@ -380,35 +380,35 @@ def test_colours_change_in_order_and_stay_pixels(imported: Callable[..., Any]) -
     """Each value is clipped before the next change, so that the order can be told."""
     line = "color brightness=0.5 contrast=[2, 2] saturation=[0.5, 0.5]"
     module, image = imported(spec(train=f"{{ {line} }}")), picture(8, 8)
-    found = transformed(module, image, np.full(32, 0.9))
+    pixels = transformed(module, image, np.full(32, 0.9))
 
     x = (image + 255 * 0.5 * 0.8).clip(0, 255)
     grey = np.array([0.299, 0.587, 0.114])
     mean = (x @ grey).mean()
     x = ((x - mean) * 2 + mean).clip(0, 255)
     x = (x @ grey)[..., None] + 0.5 * (x - (x @ grey)[..., None])
-    np.testing.assert_allclose(found, x, atol=1e-3)
+    np.testing.assert_allclose(pixels, x, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [(37, 29), (20, 50), (11, 11)])
 def test_evaluation_resizes_and_crops(size: tuple[int, int], imported: Callable[..., Any]) -> None:
     module, image = imported(spec(evaluate="{ resize 11 -> center_crop }")), picture(*size)
-    found = tf.function(module.prepare)(tf.constant(image)).numpy()
+    pixels = tf.function(module.prepare)(tf.constant(image)).numpy()
 
     scaled = {(37, 29): (14, 11), (20, 50): (11, 28), (11, 11): (11, 11)}[size]
     expected = small.by_pillow(image, (0, 0, *size), scaled, Image.Resampling.BILINEAR)
     top, left = {(14, 11): (3, 1), (11, 28): (1, 10), (11, 11): (1, 1)}[scaled]
     expected = expected[:, top : top + 8, left : left + 8]
-    np.testing.assert_allclose(np.moveaxis(found, -1, 0), expected, atol=1e-3)
+    np.testing.assert_allclose(np.moveaxis(pixels, -1, 0), expected, atol=1e-3)
 
 
 def test_ten_crops(imported: Callable[..., Any]) -> None:
     module, image = imported(spec(evaluate="{ ten_crop }")), picture(11, 13)
-    found = tf.function(module.prepare)(tf.constant(image)).numpy()
+    pixels = tf.function(module.prepare)(tf.constant(image)).numpy()
 
     places = [(0, 0), (0, 5), (3, 0), (3, 5), (1, 2)]
     crops = [image[y : y + 8, x : x + 8] for y, x in places]
-    np.testing.assert_array_equal(found, [*crops, *(crop[:, ::-1] for crop in crops)])
+    np.testing.assert_array_equal(pixels, [*crops, *(crop[:, ::-1] for crop in crops)])
 
 
 @pytest.mark.parametrize("size", [(80, 60), (61, 99)])
@@ -416,11 +416,11 @@ def test_the_144_crops_of_googlenet(size: tuple[int, int], imported: Callable[..
     """For crops of 28 the shorter side is 32, 36, 40 and 44: the paper's sizes by 224 / 28."""
     text = spec(NETWORK.replace("8x8 3", "28x28 3"), evaluate="{ multi_crop }", drop=["train"])
     module, image = imported(text), picture(*size)
-    found = tf.function(module.prepare)(tf.constant(image)).numpy()
+    crops = tf.function(module.prepare)(tf.constant(image)).numpy()
 
     expected = small.crops_of_googlenet(image, 28)
     assert len(expected) == 144
-    np.testing.assert_allclose(np.moveaxis(found, -1, 1), expected, atol=2e-3)
+    np.testing.assert_allclose(np.moveaxis(crops, -1, 1), expected, atol=2e-3)
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "bmp", "webp"])
@@ -438,8 +438,8 @@ def test_files_are_read_as_pillow_reads_them(
 
     for number, name in enumerate(names):
         expected = np.asarray(Image.open(name).convert("RGB" if channels == 3 else "L"))
-        found = tf.function(images.read)(number).numpy()
-        np.testing.assert_array_equal(found, expected.reshape(9, 8, channels))
+        image = tf.function(images.read)(number).numpy()
+        np.testing.assert_array_equal(image, expected.reshape(9, 8, channels))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -459,15 +459,15 @@ def test_images_of_idx_files(imported: Callable[..., Any], tmp_path: Path) -> No
     module = imported(spec(GREY, train="{ flip }"))
     train, val = module.find_examples(scripts.folder_of_idx(tmp_path))
     assert (len(train), len(val)) == (40, 20)
-    found = tf.function(module.Images(train, 0, 1).read)(3).numpy()
-    np.testing.assert_array_equal(found, train.images[3][..., None])
+    image = tf.function(module.Images(train, 0, 1).read)(3).numpy()
+    np.testing.assert_array_equal(image, train.images[3][..., None])
 
 
 def batches(module: Any, examples: Any, start: int, end: int, **devices: int) -> list[list[int]]:
     """Return the numbers of the examples of batches, whose images are their own numbers."""
     images = module.Images(examples, 7, 2)
-    found = images.training(start, end, module.Devices(**devices))
-    return [labels.numpy().tolist() for _, labels in found]
+    dataset = images.training(start, end, module.Devices(**devices))
+    return [labels.numpy().tolist() for _, labels in dataset]
 
 
 def test_devices_share_each_batch(imported: Callable[..., Any]) -> None:
@@ -486,7 +486,7 @@ def test_devices_share_each_batch(imported: Callable[..., Any]) -> None:
     ]
     for step in range(3):
         devices = [shares[machine][2 * step + device] for machine in range(3) for device in (0, 1)]
-        assert {len(each) for each in devices} == {1}
+        assert {len(share) for share in devices} == {1}
         assert [*chain(*devices)] == whole[4 + step]
 
 
@@ -517,9 +517,9 @@ def test_the_numbers_of_an_image_are_its_own(imported: Callable[..., Any]) -> No
     module = imported(spec(GREY, train="{ crop area=[0.3, 1] aspect=[3/4, 4/3] -> flip }"))
     arrays = np.random.default_rng(0).integers(0, 255, (20, 12, 12), "uint8")
     images = module.Images(module.Examples(arrays, np.arange(20)), 7, 2)
-    ((found, labels),) = images.training(5, 6, module.Devices())
+    ((batch, labels),) = images.training(5, 6, module.Devices())
 
-    for image, number in zip(found.numpy(), labels.numpy().tolist(), strict=True):
+    for image, number in zip(batch.numpy(), labels.numpy().tolist(), strict=True):
         pixels = tf.constant(arrays[number][..., None])
         expected = module.transform(pixels, module.draw(7, 1, number))
         np.testing.assert_allclose(image, expected / 127.5 - 1, atol=1e-5)
@@ -567,13 +567,13 @@ def test_evaluation(crops: int, imported: Callable[..., Any]) -> None:
     logits, labels = rng.normal(0, 2, (9 * crops, 7)), rng.integers(0, 7, 9)
     labels[[2, 5]] = -1  # fills up a batch
     images = logits.reshape(-1, crops, 7) if crops > 1 else logits
-    found = module.scores(lambda x, training: {"logits": x, "early": -x}, images, labels)
+    scores = module.scores(lambda x, training: {"logits": x, "early": -x}, images, labels)
 
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     p, labels = np.delete(p.reshape(9, crops, 7).mean(1), [2, 5], 0), np.delete(labels, [2, 5])
     better = (p > p[range(7), labels][:, None]).sum(1)
     expected = [(better == 0).sum(), (better < 5).sum(), -np.log(p[range(7), labels]).sum()]
-    assert found.numpy().tolist() == pytest.approx(expected, rel=1e-12)
+    assert scores.numpy().tolist() == pytest.approx(expected, rel=1e-12)
 
 
 # ---------------------------------------------------------------- whole runs

@@ -139,7 +139,7 @@ def test_fine_tuning(script: Path, images: Path, tmp_path: Path, whole: scripts.
     assert changed == {key for key in before if key.startswith(fresh)}
     still = {key for key in before if np.array_equal(start[key], after[key])}
     assert still == {"conv1.conv.weight", *(key for key in before if key.startswith("conv2.bn"))}
-    first, file, last = (each["logits.weight"] for each in (start, before, after))
+    first, file, last = (tensors["logits.weight"] for tensors in (start, before, after))
     assert np.abs(last - first).mean() < np.abs(last - file).mean() / 5
 
 

@@ -288,9 +288,9 @@ def test_the_average(line: str, decays: list[float], imported: Callable[..., Any
             expected[key] = decay * expected[key] + (1 - decay) * value
         average.update_parameters(model)
 
-    found = average.module.state_dict()
+    state = average.module.state_dict()
     for key in expected:
-        torch.testing.assert_close(found[key], expected[key], rtol=1e-13, atol=0)
+        torch.testing.assert_close(state[key], expected[key], rtol=1e-13, atol=0)
 
 
 @pytest.mark.parametrize("l2", [None, "0.125", "0"])
@@ -414,21 +414,21 @@ def test_crops_are_those_of_pillow(
     numbers = module.draw(0, 0, 0)
     numbers[23] = number
     box = module.crop_box(*size, numbers)
-    found = module.transform(as_tensor(image), numbers).numpy()
+    pixels = module.transform(as_tensor(image), numbers).numpy()
 
-    assert found.dtype == np.float32
+    assert pixels.dtype == np.float32
     np.testing.assert_allclose(
-        found, small.by_pillow(image, box, (8, 8), mode).clip(0, 255), atol=1e-3
+        pixels, small.by_pillow(image, box, (8, 8), mode).clip(0, 255), atol=1e-3
     )
 
 
 def test_a_crop_is_bilinear_unless_it_says_otherwise(imported: Callable[..., Any]) -> None:
     module, image = imported(spec(train=f"{{ {CROP} }}")), picture(37, 29)
     numbers = module.draw(0, 0, 0)
-    found = module.transform(as_tensor(image), numbers).numpy()
+    pixels = module.transform(as_tensor(image), numbers).numpy()
 
     expected = small.by_pillow(image, module.crop_box(37, 29, numbers), (8, 8), Image.BILINEAR)
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    np.testing.assert_allclose(pixels, expected, atol=1e-3)
 
 
 def test_flips(imported: Callable[..., Any]) -> None:
@@ -457,11 +457,11 @@ def test_colours_are_those_of_pillow(
     module, image = imported(spec(train=f"{{ color {line} }}")), picture(8, 8)
     numbers = np.full(32, 0.5)
     numbers[place] = number
-    found = module.transform(as_tensor(image), numbers).permute(1, 2, 0).numpy()
+    pixels = module.transform(as_tensor(image), numbers).permute(1, 2, 0).numpy()
 
     other = np.asarray(expected(Image.fromarray(image), number)).astype(float)
-    assert np.abs(found - other).max() <= 1.5
-    assert np.abs(found - image).max() > 20
+    assert np.abs(pixels - other).max() <= 1.5
+    assert np.abs(pixels - image).max() > 20
 
 
 @pytest.mark.parametrize("number", [0.0, 0.5, 0.8])
@@ -469,9 +469,9 @@ def test_hue_turns(number: float, imported: Callable[..., Any]) -> None:
     module, image = imported(spec(train="{ color hue=0.2 }")), picture(8, 8)
     numbers = np.full(32, 0.1)
     numbers[27] = number
-    found = module.transform(as_tensor(image), numbers).permute(1, 2, 0).numpy()
+    pixels = module.transform(as_tensor(image), numbers).permute(1, 2, 0).numpy()
 
-    for value, pixel in zip(found.reshape(-1, 3), image.reshape(-1, 3) / 255, strict=True):
+    for value, pixel in zip(pixels.reshape(-1, 3), image.reshape(-1, 3) / 255, strict=True):
         hue, saturation, brightness = colorsys.rgb_to_hsv(*pixel)
         turned = colorsys.hsv_to_rgb((hue + 0.2 * (2 * number - 1)) % 1, saturation, brightness)
         assert value == pytest.approx(255 * np.array(turned), abs=1e-2)
@@ -482,34 +482,34 @@ def test_colours_change_in_order_and_stay_pixels(imported: Callable[..., Any]) -
     line = "color brightness=0.5 contrast=[2, 2] saturation=[0.5, 0.5]"
     module, image = imported(spec(train=f"{{ {line} }}")), picture(8, 8)
     numbers = np.full(32, 0.9)
-    found = module.transform(as_tensor(image), numbers).double().permute(1, 2, 0).numpy()
+    pixels = module.transform(as_tensor(image), numbers).double().permute(1, 2, 0).numpy()
 
     x = (image + 255 * 0.5 * 0.8).clip(0, 255)
     grey = np.array([0.299, 0.587, 0.114])
     mean = (x @ grey).mean()
     x = ((x - mean) * 2 + mean).clip(0, 255)
     x = (x @ grey)[..., None] + 0.5 * (x - (x @ grey)[..., None])
-    np.testing.assert_allclose(found, x, atol=1e-3)
+    np.testing.assert_allclose(pixels, x, atol=1e-3)
 
 
 @pytest.mark.parametrize("size", [(37, 29), (20, 50), (11, 11)])
 def test_evaluation_resizes_and_crops(size: tuple[int, int], imported: Callable[..., Any]) -> None:
     module, image = imported(spec(evaluate="{ resize 11 -> center_crop }")), picture(*size)
-    found = module.prepare(as_tensor(image)).numpy()
+    pixels = module.prepare(as_tensor(image)).numpy()
 
     scaled = {(37, 29): (14, 11), (20, 50): (11, 28), (11, 11): (11, 11)}[size]
     expected = small.by_pillow(image, (0, 0, *size), scaled, Image.BILINEAR)
     top, left = {(14, 11): (3, 1), (11, 28): (1, 10), (11, 11): (1, 1)}[scaled]
-    np.testing.assert_allclose(found, expected[:, top : top + 8, left : left + 8], atol=1e-3)
+    np.testing.assert_allclose(pixels, expected[:, top : top + 8, left : left + 8], atol=1e-3)
 
 
 def test_ten_crops(imported: Callable[..., Any]) -> None:
     module, image = imported(spec(evaluate="{ ten_crop }")), picture(11, 13)
-    found = module.prepare(as_tensor(image)).numpy()
+    pixels = module.prepare(as_tensor(image)).numpy()
 
     places = [(0, 0), (0, 5), (3, 0), (3, 5), (1, 2)]
     crops = [np.moveaxis(image[y : y + 8, x : x + 8], -1, 0) for y, x in places]
-    np.testing.assert_array_equal(found, [*crops, *(crop[:, :, ::-1] for crop in crops)])
+    np.testing.assert_array_equal(pixels, [*crops, *(crop[:, :, ::-1] for crop in crops)])
 
 
 def test_an_image_smaller_than_its_crop_is_refused(imported: Callable[..., Any]) -> None:
@@ -523,11 +523,11 @@ def test_the_144_crops_of_googlenet(size: tuple[int, int], imported: Callable[..
     """For crops of 28 the shorter side is 32, 36, 40 and 44: the paper's sizes by 224 / 28."""
     text = spec(NETWORK.replace("8x8 3", "28x28 3"), evaluate="{ multi_crop }", drop=["train"])
     module, image = imported(text), picture(*size)
-    found = module.prepare(as_tensor(image)).numpy()
+    crops = module.prepare(as_tensor(image)).numpy()
 
     expected = small.crops_of_googlenet(image, 28)
     assert len(expected) == 144
-    np.testing.assert_allclose(found, expected, atol=2e-3)
+    np.testing.assert_allclose(crops, expected, atol=2e-3)
 
 
 def test_grey_images(imported: Callable[..., Any], tmp_path: Path) -> None:
@@ -553,7 +553,7 @@ def test_grey_images(imported: Callable[..., Any], tmp_path: Path) -> None:
 
 def test_a_folder_for_each_class(imported: Callable[..., Any], images: Path) -> None:
     train, val = imported(spec()).find_examples(images)
-    assert [np.bincount(each.labels).tolist() for each in (train, val)] == [[10] * 3, [5] * 3]
+    assert [np.bincount(split.labels).tolist() for split in (train, val)] == [[10] * 3, [5] * 3]
     first = images / "train" / "class1" / "0.png"
     assert train.images[10] == str(first)
     np.testing.assert_array_equal(train.image(10), np.asarray(Image.open(first)))
@@ -693,12 +693,12 @@ def test_evaluation(crops: int, imported: Callable[..., Any]) -> None:
         (torch.tensor(logits[crops * a : crops * b]), torch.tensor(labels[a:b]))
         for a, b in ((0, 4), (4, 8), (8, 9))
     ]
-    found = module.evaluate(Answers(), batches, 9, torch.float32)
+    scores = module.evaluate(Answers(), batches, 9, torch.float32)
 
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     p = p.reshape(9, crops, 7).mean(1)
     better = (p > p[range(9), labels][:, None]).sum(1)
-    assert found == pytest.approx(
+    assert scores == pytest.approx(
         {
             "top1": (better == 0).mean(),
             "top5": (better < 5).mean(),

@@ -76,11 +76,11 @@ def steps(
     recipe: Recipe, weight: float, gradients: Sequence[float], rates: Sequence[float]
 ) -> list[float]:
     """Return a weight after each step."""
-    training, found = Training(recipe, {"w": np.array([weight])}), []
+    training, values = Training(recipe, {"w": np.array([weight])}), []
     for gradient, rate in zip(gradients, rates, strict=True):
         training.step({"w": np.array([gradient])}, rate, {})
-        found.append(float(training.tensors["w"][0]))
-    return found
+        values.append(float(training.tensors["w"][0]))
+    return values
 
 
 # ---------------------------------------------------------------- by hand
@@ -92,16 +92,16 @@ def test_plain_descent() -> None:
 
 def test_the_velocity_outside_of_the_rate_follows_a_change_of_the_rate_at_once() -> None:
     # v: 2, 5, 6.5
-    found = steps(recipe_of(sgd(0.5)), 10.0, [2.0, 4.0, 4.0], [1.0, 1.0, 0.5])
+    values = steps(recipe_of(sgd(0.5)), 10.0, [2.0, 4.0, 4.0], [1.0, 1.0, 0.5])
 
-    assert found == [8.0, 3.0, -0.25]
+    assert values == [8.0, 3.0, -0.25]
 
 
 def test_the_velocity_with_the_rate_inside_keeps_the_old_rate() -> None:
     # v: -2, -5, -4.5
-    found = steps(recipe_of(sgd(0.5, inside=True)), 10.0, [2.0, 4.0, 4.0], [1.0, 1.0, 0.5])
+    values = steps(recipe_of(sgd(0.5, inside=True)), 10.0, [2.0, 4.0, 4.0], [1.0, 1.0, 0.5])
 
-    assert found == [8.0, 3.0, -1.5]
+    assert values == [8.0, 3.0, -1.5]
 
 
 def test_nesterov_looks_ahead() -> None:
@@ -118,10 +118,10 @@ def test_root_mean_squares_in_the_form_of_tensorflow() -> None:
     # s: (1 + 7) / 2 = 4 with g = sqrt(7), then (4 + 2) / 2 = 3; eps = 1 under the root
     form = RmsProp("tf", 0.5, 0.5, 1.0)
 
-    found = steps(recipe_of(form), 1.0, [math.sqrt(7), math.sqrt(2)], [1.0, 0.5])
+    values = steps(recipe_of(form), 1.0, [math.sqrt(7), math.sqrt(2)], [1.0, 0.5])
 
     first = math.sqrt(7 / 5)
-    assert found == pytest.approx(
+    assert values == pytest.approx(
         [1 - first, 1 - first - (first / 2 + math.sqrt(2) / 4)], rel=1e-15
     )
 
@@ -130,26 +130,26 @@ def test_root_mean_squares_in_the_form_of_keras() -> None:
     # s: 8 / 2 = 4, then (4 + 12) / 2 = 8; eps = 1 under the root: u = sqrt(8 / 5), sqrt(12 / 9)
     form = RmsProp("keras", 0.5, 0.0, 1.0)
 
-    found = steps(recipe_of(form), 0.0, [math.sqrt(8), math.sqrt(12)], [1.0, 1.0])
+    values = steps(recipe_of(form), 0.0, [math.sqrt(8), math.sqrt(12)], [1.0, 1.0])
 
-    assert found == pytest.approx([-math.sqrt(1.6), -math.sqrt(1.6) - math.sqrt(4 / 3)], rel=1e-15)
+    assert values == pytest.approx([-math.sqrt(1.6), -math.sqrt(1.6) - math.sqrt(4 / 3)], rel=1e-15)
 
 
 def test_root_mean_squares_in_the_form_of_pytorch() -> None:
     # s: 8 / 2 = 4, then (4 + 28) / 2 = 16; eps = 2 beside the root: u = 4 / 4 ... 6 / 6
     form = RmsProp("torch", 0.5, 0.5, 2.0)
 
-    found = steps(recipe_of(form), 0.0, [math.sqrt(8), math.sqrt(28)], [1.0, 0.5])
+    values = steps(recipe_of(form), 0.0, [math.sqrt(8), math.sqrt(28)], [1.0, 0.5])
 
     one, two = math.sqrt(8) / 4, math.sqrt(28) / 6
-    assert found == pytest.approx([-one, -one - 0.5 * (one / 2 + two)], rel=1e-15)
+    assert values == pytest.approx([-one, -one - 0.5 * (one / 2 + two)], rel=1e-15)
 
 
 def test_adam_corrects_both_moments_and_adds_eps_to_the_root() -> None:
     # m: 1, 1.5, corrected by 1 / 2 and 3 / 4: 2, 2; v: 1, 1.75, by 1 / 4 and 7 / 16: 4, 4; eps 2
-    found = steps(recipe_of(Adam(0.5, 0.75, 2.0, None)), 0.0, [2.0, 2.0], [1.0, 1.0])
+    values = steps(recipe_of(Adam(0.5, 0.75, 2.0, None)), 0.0, [2.0, 2.0], [1.0, 1.0])
 
-    assert found == pytest.approx([-0.5, -1.0], rel=1e-15)
+    assert values == pytest.approx([-0.5, -1.0], rel=1e-15)
 
 
 def test_the_decay_of_adam_is_for_kernels_and_comes_before_the_step() -> None:
@@ -167,18 +167,18 @@ def test_the_decay_of_adam_is_for_kernels_and_comes_before_the_step() -> None:
 def test_the_norm_of_all_gradients_together_is_clipped() -> None:
     given = {"a": np.array([3.0, 0.0]), "b": np.array([[4.0]])}
 
-    found = clipped(given, Clip("norm", 2.5))
+    cut = clipped(given, Clip("norm", 2.5))
 
-    assert {key: g.tolist() for key, g in found.items()} == {"a": [1.5, 0.0], "b": [[2.0]]}
+    assert {key: g.tolist() for key, g in cut.items()} == {"a": [1.5, 0.0], "b": [[2.0]]}
     assert clipped(given, Clip("norm", 5.0)).keys() == given.keys()
     assert clipped(given, Clip("norm", 5.0))["a"].tolist() == [3.0, 0.0]
     assert clipped({"a": np.zeros(2)}, Clip("norm", 1.0))["a"].tolist() == [0.0, 0.0]
 
 
 def test_each_element_is_clipped_by_value() -> None:
-    found = clipped({"a": np.array([-3.0, 0.5, 3.0])}, Clip("value", 1.0))
+    cut = clipped({"a": np.array([-3.0, 0.5, 3.0])}, Clip("value", 1.0))
 
-    assert found["a"].tolist() == [-1.0, 0.5, 1.0]
+    assert cut["a"].tolist() == [-1.0, 0.5, 1.0]
 
 
 def test_clipping_comes_before_the_optimiser() -> None:
@@ -222,9 +222,9 @@ def test_smoothing_spreads_over_all_classes() -> None:
 def test_the_loss_is_the_mean_of_the_batch_and_large_logits_do_not_overflow() -> None:
     logits = np.array([[1000.0, 0.0], [0.0, 0.0]])
 
-    found, gradient = cross_entropy(logits, np.array([0, 1]), 0.0)
+    mean, gradient = cross_entropy(logits, np.array([0, 1]), 0.0)
 
-    assert found == pytest.approx(math.log(2) / 2, rel=1e-15)
+    assert mean == pytest.approx(math.log(2) / 2, rel=1e-15)
     assert gradient.tolist() == [[0.0, 0.0], [0.25, -0.25]]
 
 
@@ -279,15 +279,15 @@ Update = Callable[[Mapping[str, Array], float], dict[str, Array]]
 def in_torch(make: Callable[[list[dict[str, Any]]], torch.optim.Optimizer]) -> Update:
     """Return the steps of an optimiser of PyTorch, given its groups: kernel, then bias."""
     parameters = {key: torch.nn.Parameter(torch.tensor(value)) for key, value in START.items()}
-    optimizer = make([{"params": [each]} for each in parameters.values()])
+    optimizer = make([{"params": [parameter]} for parameter in parameters.values()])
 
     def update(gradients: Mapping[str, Array], rate: float) -> dict[str, Array]:
         for group in optimizer.param_groups:
             group["lr"] = rate
-        for key, each in parameters.items():
-            each.grad = torch.tensor(gradients[key])
+        for key, parameter in parameters.items():
+            parameter.grad = torch.tensor(gradients[key])
         optimizer.step()
-        return {key: each.detach().numpy().copy() for key, each in parameters.items()}
+        return {key: p.detach().numpy().copy() for key, p in parameters.items()}
 
     return update
 
@@ -299,9 +299,9 @@ def in_keras(make: Callable[[], Any]) -> Update:
 
     def update(gradients: Mapping[str, Array], rate: float) -> dict[str, Array]:
         optimizer.learning_rate = rate
-        pairs = [(tf.constant(gradients[key]), each) for key, each in variables.items()]
+        pairs = [(tf.constant(gradients[key]), variable) for key, variable in variables.items()]
         optimizer.apply_gradients(pairs)
-        return {key: np.asarray(each) for key, each in variables.items()}
+        return {key: np.asarray(variable) for key, variable in variables.items()}
 
     return update
 
@@ -439,24 +439,24 @@ def test_another_convention_is_told_apart(optimizer: Optimizer, make: Callable[[
         update = make()
         for gradients, rate in zip(GRADIENTS, RATES, strict=True):
             training.step(gradients, rate, {})
-            found = update(gradients, rate)
+            updated = update(gradients, rate)
 
-    assert np.abs(training.tensors["kernel"] - found["kernel"]).max() > 1e-4
+    assert np.abs(training.tensors["kernel"] - updated["kernel"]).max() > 1e-4
 
 
 def test_clipping_is_that_of_tensorflow_and_without_the_constant_of_pytorch() -> None:
     gradients = GRADIENTS[0]
 
-    found = clipped(gradients, Clip("norm", 0.5))
+    cut = clipped(gradients, Clip("norm", 0.5))
 
     theirs, _ = tf.clip_by_global_norm([tf.constant(g) for g in gradients.values()], 0.5)
-    for ours, value in zip(found.values(), theirs, strict=True):
+    for ours, value in zip(cut.values(), theirs, strict=True):
         assert np.abs(ours - value.numpy()).max() < 1e-15
     parameters = [torch.nn.Parameter(torch.tensor(g)) for g in gradients.values()]
-    for each in parameters:
-        each.grad = each.detach().clone()
+    for parameter in parameters:
+        parameter.grad = parameter.detach().clone()
     torch.nn.utils.clip_grad_norm_(parameters, 0.5)
-    apart = np.abs(found["kernel"] - parameters[0].grad.numpy()).max()  # type: ignore[union-attr]
+    apart = np.abs(cut["kernel"] - parameters[0].grad.numpy()).max()  # type: ignore[union-attr]
     assert 1e-8 < apart < 1e-6
 
 

@@ -147,23 +147,23 @@ def tried() -> list[str]:
 
     Names in the specs are not among them, since users choose those.
     """
-    found, written = set[str](), set(re.findall(r"\w+", "".join(r([]) for r in ROLES.values())))
+    names, written = set[str](), set(re.findall(r"\w+", "".join(r([]) for r in ROLES.values())))
     for target in TARGETS:
         for path in SPECS:
-            found.update(identifiers(incgen.generate(path, target)))
+            names.update(identifiers(incgen.generate(path, target)))
         for role in ROLES.values():
-            found.update(identifiers(incgen.generate("own.inc", target, text=role([]))))
+            names.update(identifiers(incgen.generate("own.inc", target, text=role([]))))
         files = sorted((ROOT / "templates" / target).glob("helpers*/*.jinja"))
         helpers = "".join(path.read_text("utf-8") for path in files)
-        found.update(re.findall(r"[A-Za-z_]\w*", re.sub(r"\{%.*?%\}|\{#.*?#\}", "", helpers)))
+        names.update(re.findall(r"[A-Za-z_]\w*", re.sub(r"\{%.*?%\}|\{#.*?#\}", "", helpers)))
     for path in SPECS:
         written.update(re.findall(r"\w+", path.read_text("utf-8")))
-    found -= (written | {class_name(word) for word in written}) - {*OPS, *WORDS}
+    names -= (written | {class_name(word) for word in written}) - {*OPS, *WORDS}
     modules = (torch.nn.Module(), torch.nn.Sequential(), torch.nn.ModuleDict())
     for thing in (*modules, nnx.Module, nnx.List, (1,)):
-        found.update(dir(thing))
-    found.update(keyword.kwlist, keyword.softkwlist, dir(builtins))
-    return sorted(name for name in found - KEYWORDS if not name.startswith(("__", "own_")))
+        names.update(dir(thing))
+    names.update(keyword.kwlist, keyword.softkwlist, dir(builtins))
+    return sorted(name for name in names - KEYWORDS if not name.startswith(("__", "own_")))
 
 
 def identifiers(source: str) -> Iterator[str]:
@@ -184,16 +184,16 @@ def identifiers(source: str) -> Iterator[str]:
 
 def refused(names: list[str], role: Callable[[list[str]], str]) -> set[str]:
     """Return the names for which a spec is refused, each because it is reserved."""
-    found: set[str] = set()
+    reserved: set[str] = set()
     for start in range(0, len(names), 40):  # a check stops after 100 errors
         part = names[start : start + 40]
-        while faults := errors(role([name for name in part if name not in found])):
+        while faults := errors(role([name for name in part if name not in reserved])):
             new = [fault for fault in faults if fault.code is Code.RESERVED_NAME]
             assert new, faults[0].render()
             for fault in new:
                 assert fault.span is not None and f"`{fault.span.text}`" in fault.message
-                found.add(fault.span.text)
-    return found
+                reserved.add(fault.span.text)
+    return reserved
 
 
 def errors(text: str) -> list[incgen.Diagnostic]:
@@ -218,8 +218,8 @@ def fault_of(text: str, folder: Path) -> str | None:
         expected = set(models.graph.tensors())
         state = {k for k in models.torch_model.state_dict() if not k.endswith("_batches_tracked")}
         assert state == expected, f"PyTorch's keys: {state ^ expected}"
-        found = set(keras_variables(models.keras_model))
-        assert found == expected, f"Keras' keys: {found ^ expected}"
+        keys = set(keras_variables(models.keras_model))
+        assert keys == expected, f"Keras' keys: {keys ^ expected}"
         assert difference(*models.evaluation(images(models.graph, (12, 12)))) <= 1e-9
         assert flax_keys(spec) == expected, f"Flax' keys: {flax_keys(spec) ^ expected}"
     except Exception as error:  # whatever the failure is, the names caused it
@@ -250,10 +250,10 @@ def culprits(names: list[str], trial: Callable[[list[str]], str | None]) -> Iter
     if fault is None:
         return
     half = len(names) // 2
-    found = []
+    causes = []
     if half:
-        found = [*culprits(names[:half], trial), *culprits(names[half:], trial)]
-    yield from found or [f"{', '.join(names[:8])}: {fault[:400]}"]
+        causes = [*culprits(names[:half], trial), *culprits(names[half:], trial)]
+    yield from causes or [f"{', '.join(names[:8])}: {fault[:400]}"]
 
 
 @pytest.mark.parametrize("role", ROLES)

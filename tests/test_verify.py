@@ -100,8 +100,8 @@ def broken(
 
 def first(report: Report) -> tuple[int, str, list[str]]:
     """Return the rung, path and places of the first divergence."""
-    found = report.divergences[0]
-    return found.rung, found.path, [f"{p.file}:{p.line} {p.text}" for p in found.lines]
+    d = report.divergences[0]
+    return d.rung, d.path, [f"{p.file}:{p.line} {p.text}" for p in d.lines]
 
 
 #: Code in evaluation that must not leave anything behind.
@@ -140,11 +140,11 @@ def test_a_trajectory_begins_with_the_weights_whatever_was_run_before() -> None:
 
 
 def test_every_block_is_compared(sound: Report) -> None:
-    found = {each.path for each in sound.of(1, "float64")}
+    paths = {c.path for c in sound.of(1, "float64")}
 
     # the ends of the units, of both blocks, the head, and what stands alone
-    assert {"stem.relu", "one.left.relu", "one.right.0.relu", "one.right.1.relu"} <= found
-    assert {"one.concat", "two.concat", "side.1", "logits"} <= found
+    assert {"stem.relu", "one.left.relu", "one.right.0.relu", "one.right.1.relu"} <= paths
+    assert {"one.concat", "two.concat", "side.1", "logits"} <= paths
 
 
 def test_a_network_without_statistics_has_equal_ones() -> None:
@@ -182,7 +182,7 @@ def test_of_several_sets_of_weights_one_has_to_be_taken_out(tmp_path: Path) -> N
     path = tmp_path / "w.safetensors"
     sets = [inputs.weights(graph_of(), seed) for seed in (5, 6)]
     both = zip(("raw", "ema"), sets, strict=True)
-    save_file({f"{part}.{key}": value for part, each in both for key, value in each.items()}, path)
+    save_file({f"{part}.{key}": value for part, one in both for key, value in one.items()}, path)
 
     with pytest.raises(incgen.WeightsError) as caught:
         verify(graph_of(), weights=path)
@@ -350,7 +350,7 @@ def test_float32_alone_computes_with_other_arguments_too() -> None:
     fault = "LeakyReLU(slope", "LeakyReLU(0.2", "keras"
     report = broken(*fault, spec=SETTINGS, rungs=[0, 1], dtypes=["float32"])
 
-    assert [each.rung for each in report.divergences] == [1]
+    assert [d.rung for d in report.divergences] == [1]
     assert "slope=0.1" in report.divergences[0].message
 
 
@@ -381,7 +381,7 @@ def test_two_values_for_each_channel_leave_no_gradient_in_float32() -> None:
     report = verify(graph_of(spec), rungs=range(6), batch=2)
 
     assert not report.divergences
-    assert [(each.rung, each.dtype) for each in report.omissions] == [
+    assert [(omission.rung, omission.dtype) for omission in report.omissions] == [
         (3, "float32"),
         (5, "float32"),
     ]
@@ -449,13 +449,13 @@ def test_another_size_is_one_at_which_it_is_the_same_network(
     formals = "(n = 8)" if "n}" in body else ""
     graph = graph_of(f"numerics torch\nnetwork small{formals} {{ {body.replace('  ', chr(10))} }}")
 
-    found = resized(graph)
+    other = resized(graph)
 
-    if isinstance(found, str):
-        assert found == expected
+    if isinstance(other, str):
+        assert other == expected
     else:
-        given = found.graph.input
-        assert (found.height, found.width, given.height, given.width) == expected
+        given = other.graph.input
+        assert (other.height, other.width, given.height, given.width) == expected
 
 
 @pytest.mark.parametrize(
@@ -511,7 +511,7 @@ def test_float32_is_held_to_float64(alone: bool, sound: Report) -> None:
     report = verify(graph_of(), rungs=range(5), dtypes=["float32"]) if alone else sound
 
     assert report.passed, text(report, graph_of())
-    between = {each.between for each in report.of(1, "float32") if each.what == "value"}
+    between = {c.between for c in report.of(1, "float32") if c.what == "value"}
     rounded = {(f"{name} in float64", f"{name} in float32") for name in ("torch", "keras")}
     exact = {(side, f"{name} in float64") for side, name in (("spec", "torch"), ("spec", "keras"))}
     assert between == (
@@ -566,23 +566,21 @@ def test_squares_beyond_float32_are_undecided_and_so_is_what_depends_on_them() -
     text = f"numerics torch\nnetwork net {{ input 4x4 3; {network} }}"
     report = verify("net.inc", text=text, targets=["torch"], rungs=[1], dtypes=["float32"])
 
-    found = {each.path: each.message for each in report.ill_conditioned}
-    assert found == {
+    messages = {c.path: c.message for c in report.ill_conditioned}
+    assert messages == {
         "norm": "what is finite in float64 has squares that are not in float32",
         "twice": "rounding alone makes what goes into it",
     }
-    assert {"huge", "beside"} <= {
-        each.path for each in report.comparisons if each.verdict == "agrees"
-    }
+    assert {"huge", "beside"} <= {c.path for c in report.comparisons if c.verdict == "agrees"}
 
 
 def test_numbers_beyond_float32_are_undecided() -> None:
     report = verify(graph_of(LARGE), rungs=[1])
 
     assert not report.divergences and not report.passed
-    assert {each.dtype for each in report.ill_conditioned} == {"float32"}
-    found = {each.message for each in report.ill_conditioned if each.what == "value"}
-    assert found == {"what is finite in float64 is not in float32"}
+    assert {c.dtype for c in report.ill_conditioned} == {"float32"}
+    messages = {c.message for c in report.ill_conditioned if c.what == "value"}
+    assert messages == {"what is finite in float64 is not in float32"}
     assert "Infinity" not in as_json(report)
 
 
@@ -636,8 +634,8 @@ def test_one_target_is_as_the_spec_says(target: str) -> None:
     report = verify(graph, targets=[target], rungs=[0, 1, 2, 4, 6], dtypes=["float64"])
 
     assert report.passed
-    found = text(report, graph)
-    assert re.search(f"\nas the spec says: .* comparisons of {target} agree", found)
+    shown = text(report, graph)
+    assert re.search(f"\nas the spec says: .* comparisons of {target} agree", shown)
 
 
 def test_one_value_for_each_channel_is_not_trained_with() -> None:
@@ -788,7 +786,7 @@ def test_numbers_of_which_none_is_finite_prove_nothing() -> None:
     report = verify(graph_of(spec), rungs=[1], dtypes=["float64"])
 
     assert not report.passed and not report.divergences
-    assert {each.message for each in report.ill_conditioned} == {"no number in it is finite"}
+    assert {c.message for c in report.ill_conditioned} == {"no number in it is finite"}
 
 
 @pytest.mark.parametrize("dropout", ["noise_shape=(None, 1), ", "seed=1, "])
@@ -829,9 +827,9 @@ def test_what_rounding_does_is_known_where_only_one_target_lets_one_look() -> No
     """
     report = verify(graph_of(spec), rungs=[1], dtypes=["float64"])
 
-    found = {(each.path, each.between) for each in report.ill_conditioned}
+    pairs = {(c.path, c.between) for c in report.ill_conditioned}
     assert not report.divergences
-    assert {("most", ("spec", "keras")), ("relu", ("spec", "keras"))} <= found
+    assert {("most", ("spec", "keras")), ("relu", ("spec", "keras"))} <= pairs
 
 
 # ---------------------------------------------------------------- dumps and texts
@@ -891,8 +889,8 @@ def test_what_is_saved_of_each_rung(
         f"float64_rung{rung}_{place}_{side}.npz" for side in files
     }
     for side, names in files.items():
-        found = np.load(tmp_path / f"float64_rung{rung}_{place}_{side}.npz")
-        assert {*names.split()} <= {*found}
+        arrays = np.load(tmp_path / f"float64_rung{rung}_{place}_{side}.npz")
+        assert {*names.split()} <= {*arrays}
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
@@ -906,22 +904,22 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 def test_the_report_as_text() -> None:
     report = broken("epsilon=1e-5", "epsilon=1e-3", rungs=[0, 1, 2])
     # numbers depend on the machine, lines of generated files on their layout
-    found = re.sub(r"\d\.\de[-+]\d\d", "0.0e-00", text(report, graph_of()))
-    found = re.sub(r"(PyTorch|Keras|TensorFlow) [\d.]+", r"\1 0.0", found)
+    printed = re.sub(r"\d\.\de[-+]\d\d", "0.0e-00", text(report, graph_of()))
+    printed = re.sub(r"(PyTorch|Keras|TensorFlow) [\d.]+", r"\1 0.0", printed)
 
-    assert "stem" in found and "not the same network\n" in found
-    assert "\nnot compared:\n  rung 2 (training forward), float64: rung 1 diverges\n" in found
-    assert "rung 1 (evaluation), float64: `stem.bn`: value of torch and keras differ by " in found
+    assert "stem" in printed and "not the same network\n" in printed
+    assert "\nnot compared:\n  rung 2 (training forward), float64: rung 1 diverges\n" in printed
+    assert "rung 1 (evaluation), float64: `stem.bn`: value of torch and keras differ by " in printed
 
 
 def test_the_report_as_json() -> None:
     report = broken("epsilon=1e-5", "epsilon=1e-3", rungs=[0, 1])
-    found = json.loads(as_json(report))
+    data = json.loads(as_json(report))
 
-    assert found["passed"] is False
-    assert found["divergences"][0]["path"] == "stem.bn"
-    assert found["divergences"][0]["lines"][0]["line"] == 2
-    assert len(found["comparisons"]) == len(report.comparisons)
+    assert data["passed"] is False
+    assert data["divergences"][0]["path"] == "stem.bn"
+    assert data["divergences"][0]["lines"][0]["line"] == 2
+    assert len(data["comparisons"]) == len(report.comparisons)
 
 
 # ---------------------------------------------------------------- parts
@@ -986,9 +984,9 @@ def test_initial_values_are_of_their_distribution(name: str, values: Any, messag
     scale = tensor.initializer.scale(8, 4)
     x = values(np.random.default_rng(0), scale)
 
-    found = beginnings.message(x, tensor)
+    fault = beginnings.message(x, tensor)
 
-    assert bool(found) == bool(message) and re.search(message, found), found
+    assert bool(fault) == bool(message) and re.search(message, fault), fault
 
 
 def cut(random: np.random.Generator, scale: float) -> Any:

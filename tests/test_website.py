@@ -29,20 +29,20 @@ MADE = {"index.md", "gallery/index.md", "api.md", "playground.md"}
 
 def navigated(entries: list[dict[str, Any]]) -> list[str]:
     """Return the pages that a navigation leads to."""
-    found: list[str] = []
+    pages: list[str] = []
     for entry in entries:
         for value in entry.values():
-            found += navigated(value) if isinstance(value, list) else [value]
-    return found
+            pages += navigated(value) if isinstance(value, list) else [value]
+    return pages
 
 
 def test_every_page_is_in_the_navigation_once() -> None:
-    found = Counter(navigated(CONFIGURATION["nav"]))
+    counts = Counter(navigated(CONFIGURATION["nav"]))
     pages = [place(page.relative_to(ROOT).as_posix()) for page in PAGES]
 
-    missing = [page for page in pages if found[page] != 1]
+    missing = [page for page in pages if counts[page] != 1]
     assert not missing, f"add to `nav` in website/zensical.toml: {', '.join(missing)}"
-    assert set(found) == {*pages, *MADE}
+    assert set(counts) == {*pages, *MADE}
 
 
 # ---------------------------------------------------------------- pages for the site
@@ -184,7 +184,7 @@ def test_files_and_folders_that_pages_link_to_have_pages(tmp_path: Path) -> None
         .read_text("utf-8")
         .startswith("# grammar/slips.toml\n\n```toml\n")
     )
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["source"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]
 
 
 def test_the_page_on_python_has_every_public_name(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_the_gallery_says_what_a_spec_costs(tmp_path: Path, monkeypatch: Any) ->
     gallery.write(tmp_path)
 
     folder = tmp_path / "gallery"
-    assert sorted(each.name for each in folder.iterdir()) == [
+    assert sorted(path.name for path in folder.iterdir()) == [
         "inception_v1_block-dark.svg",
         "inception_v1_block-light.svg",
         "inception_v1_block.explorer.html",
@@ -271,9 +271,9 @@ def test_a_sound_site_has_no_faults(tmp_path: Path) -> None:
     ],
 )
 def test_a_fault_of_a_site_is_found(tmp_path: Path, name: str, text: str, fault: str) -> None:
-    (found,) = site(tmp_path, {**SOUND, name: text})
+    (message,) = site(tmp_path, {**SOUND, name: text})
 
-    assert found.startswith(name) and found.endswith(fault)
+    assert message.startswith(name) and message.endswith(fault)
 
 
 @pytest.mark.slow

@@ -44,9 +44,9 @@ def graph() -> Graph:
 
 
 def test_every_tensor_begins_as_its_spec_says(graph: Graph) -> None:
-    found = first.init(graph, 7)
+    tensors = first.init(graph, 7)
 
-    assert {key: values.shape for key, values in found.items()} == {
+    assert {key: values.shape for key, values in tensors.items()} == {
         "a.weight": (8, 4, 3, 3),
         "a.bias": (8,),
         "b.weight": (8,),
@@ -58,7 +58,7 @@ def test_every_tensor_begins_as_its_spec_says(graph: Graph) -> None:
         "c.pointwise.bias": (6,),
         "d.weight": (3, 6),
     }
-    assert {values.dtype for values in found.values()} == {np.dtype("float32")}
+    assert {values.dtype for values in tensors.values()} == {np.dtype("float32")}
     for key, value in {
         "a.bias": 0.5,
         "b.weight": 1,
@@ -67,14 +67,14 @@ def test_every_tensor_begins_as_its_spec_says(graph: Graph) -> None:
         "b.running_var": 1,
         "c.pointwise.bias": 0,
     }.items():
-        assert (found[key] == value).all(), key
+        assert (tensors[key] == value).all(), key
     expected = sample(7, "a.weight", (8, 4, 3, 3), kind="normal", scale=math.sqrt(2 / 36))
-    assert np.array_equal(found["a.weight"], expected)
+    assert np.array_equal(tensors["a.weight"], expected)
     scale = math.sqrt(6 / (9 + 2 * 9))  # one input reaches both outputs of its channel
     expected = sample(7, "c.depthwise.weight", (16, 1, 3, 3), kind="uniform", scale=scale)
-    assert np.array_equal(found["c.depthwise.weight"], expected)
+    assert np.array_equal(tensors["c.depthwise.weight"], expected)
     expected = sample(7, "d.weight", (3, 6), kind="normal", scale=0.01)
-    assert np.array_equal(found["d.weight"], expected)
+    assert np.array_equal(tensors["d.weight"], expected)
 
 
 def test_another_seed_gives_other_weights(graph: Graph) -> None:

@@ -51,11 +51,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def theirs() -> dict[str, Array]:
-    found = {}
+    shapes = {}
     for key, tensor in incgen.compile_spec("net.inc").tensors().items():
         layer, _, name = key.rpartition(".")
-        found[f"their_{layer.replace('.', '_')}.{name}"] = tensor.shape
-    return random_arrays(found)
+        shapes[f"their_{layer.replace('.', '_')}.{name}"] = tensor.shape
+    return random_arrays(shapes)
 
 
 def run(*arguments: str, without: str = "") -> tuple[int, str, str]:
@@ -102,8 +102,8 @@ def test_an_import_says_what_it_found_and_what_it_drew(folder: Path) -> None:
     import torch
 
     more = {f"loss.{i}": torch.ones(i) for i in range(5)}
-    found = {f"net.{k}": torch.from_numpy(v) for k, v in theirs().items()}
-    torch.save({"model": found | more, "ema": found | {"more.weight": torch.ones(2)}}, "x.pth")
+    state = {f"net.{k}": torch.from_numpy(v) for k, v in theirs().items()}
+    torch.save({"model": state | more, "ema": state | {"more.weight": torch.ones(2)}}, "x.pth")
 
     command = ("weights", "import", "x.pth", "net.inc", "-o", "w.safetensors")
     options = ("--part", "model", "--fresh", "logits", "--fresh", "s*", "--seed", "3")
@@ -120,9 +120,9 @@ def test_an_import_says_what_it_found_and_what_it_drew(folder: Path) -> None:
 def test_an_export_takes_a_part(folder: Path) -> None:
     import torch
 
-    found = {k: torch.from_numpy(v) for k, v in arrays("ours.safetensors").items()}
-    other = {name: value + 1 for name, value in found.items()}
-    torch.save({"model": found, "ema": other}, "x.pth")
+    state = {k: torch.from_numpy(v) for k, v in arrays("ours.safetensors").items()}
+    other = {name: value + 1 for name, value in state.items()}
+    torch.save({"model": state, "ema": other}, "x.pth")
     command = ("weights", "export", "x.pth", "net.inc", "--format", "npz", "-o", "w.npz")
 
     code, _, said = run(*command)
@@ -145,9 +145,9 @@ def test_settings_that_differ_from_the_published_ones_are_told(folder: Path) -> 
 
 
 def test_what_does_not_fit_is_listed_and_the_exit_code_is_1(folder: Path) -> None:
-    found = theirs()
-    del found["their_logits.bias"]
-    write_torch(Path("theirs.pth"), found)
+    tensors = theirs()
+    del tensors["their_logits.bias"]
+    write_torch(Path("theirs.pth"), tensors)
 
     code, out, said = run("weights", "import", "theirs.pth", "net.inc", "-o", "w.safetensors")
 
@@ -252,10 +252,10 @@ def test_show_prints_json_for_programs(folder: Path) -> None:
     code, out, _ = run("weights", "show", "w.safetensors", "--format", "json")
 
     assert code == 0
-    found = json.loads(out)
-    assert found["metadata"]["generator"] == "incgen weights import"
-    assert found["manifest"]["tensors"]["logits.bias"] == {"from": ["their_logits.bias"]}
-    assert found["tensors"]["logits.bias"] == {"shape": [4], "dtype": "F32"}
+    shown = json.loads(out)
+    assert shown["metadata"]["generator"] == "incgen weights import"
+    assert shown["manifest"]["tensors"]["logits.bias"] == {"from": ["their_logits.bias"]}
+    assert shown["tensors"]["logits.bias"] == {"shape": [4], "dtype": "F32"}
 
 
 @pytest.mark.parametrize("file", ["ours.safetensors", "theirs.pth"])
@@ -359,8 +359,8 @@ def test_flax_restores_a_state_with_its_own_functions(folder: Path) -> None:
     nnx.update(model, state)
     x = np.random.default_rng(0).normal(size=(2, 6, 6, 3)).astype("f4")
     for train in (True, False):  # the first changes the statistics that the second uses
-        for each in (model, expected):
-            each.train() if train else each.eval()
+        for network in (model, expected):
+            network.train() if train else network.eval()
         assert jax.tree.all(jax.tree.map(np.array_equal, model(x), expected(x)))
 
 
@@ -376,12 +376,12 @@ def test_a_flax_state_is_what_flax_would_write_in_the_type_of_the_file(folder: P
     model = module.Net(rngs=nnx.Rngs(0))
     module.load_safetensors(model, "ours.safetensors")
     state = nnx.to_pure_dict(nnx.state(model, (nnx.Param, nnx.BatchStat)))
-    found, expected = (
+    actual, expected = (
         serialization.msgpack_restore(content)
         for content in (Path("w.msgpack").read_bytes(), serialization.to_bytes(state))
     )
-    assert {value.dtype.name for value in jax.tree.leaves(found)} == {"float16"}
-    equal = jax.tree.map(lambda a, b: np.array_equal(a, b.astype("f2")), found, expected)
+    assert {value.dtype.name for value in jax.tree.leaves(actual)} == {"float16"}
+    equal = jax.tree.map(lambda a, b: np.array_equal(a, b.astype("f2")), actual, expected)
     assert jax.tree.all(equal)
 
 
@@ -389,9 +389,9 @@ def test_arrays_under_our_keys(folder: Path) -> None:
     command = ("weights", "export", "ours.safetensors", "net.inc", "--format", "npz")
     assert run(*command, "-o", "w.npz")[0] == 0
 
-    found, expected = arrays("w.npz"), arrays("ours.safetensors")
-    assert list(found) == list(expected)
-    assert all(np.array_equal(found[key], expected[key]) for key in found)
+    actual, expected = arrays("w.npz"), arrays("ours.safetensors")
+    assert list(actual) == list(expected)
+    assert all(np.array_equal(actual[key], expected[key]) for key in actual)
 
 
 @pytest.mark.parametrize("name", ["w.pth", "w.weights.h5", "w.keras", "w.msgpack", "w.npz"])
@@ -401,9 +401,9 @@ def test_what_is_exported_can_be_imported(folder: Path, name: str) -> None:
 
     incgen.import_weights(name, "net.inc", "again.safetensors")
 
-    found, expected = arrays("again.safetensors"), arrays("ours.safetensors")
-    assert list(found) == list(expected)
-    assert all(np.array_equal(found[key], expected[key]) for key in found)
+    actual, expected = arrays("again.safetensors"), arrays("ours.safetensors")
+    assert list(actual) == list(expected)
+    assert all(np.array_equal(actual[key], expected[key]) for key in actual)
 
 
 @pytest.mark.parametrize("name", ["w.pth", "w.weights.h5", "w.npz"])
@@ -423,8 +423,8 @@ def test_what_lies_in_another_order_is_exported_in_that_of_its_axes(
     incgen.export_weights("turned.pth", "net.inc", name, format=form)
 
     incgen.import_weights(name, "net.inc", "again.safetensors")
-    found, expected = arrays("again.safetensors"), arrays("ours.safetensors")
-    assert all(np.array_equal(found[key], expected[key]) for key in expected)
+    actual, expected = arrays("again.safetensors"), arrays("ours.safetensors")
+    assert all(np.array_equal(actual[key], expected[key]) for key in expected)
 
 
 def test_an_export_takes_what_fits_and_writes_over_nothing(folder: Path) -> None:

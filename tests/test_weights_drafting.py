@@ -54,8 +54,8 @@ def graph_of(body: str) -> Graph:
 def drafted(body: str, *tensors: Shapes) -> tuple[Draft, list[str]]:
     """Return a draft, and the lines of its rules with their comments."""
     whole: Shapes = {}
-    for each in tensors:
-        whole |= each
+    for shapes in tensors:
+        whole |= shapes
     made = draft(graph_of(body), checkpoint(whole), "theirs.pth", {})
     return made, made.text.partition("[layers]\n")[2].splitlines()
 
@@ -247,15 +247,15 @@ def test_a_draft_for_a_checkpoint_in_our_order_is_its_layout(name: str) -> None:
 
     made = draft(graph, checkpoint(theirs, form.get(convention, "PyTorch")), "x", {})
 
-    found = layout_file.of_content(tomllib.loads(made.text), "draft", "draft")
-    assert listed(graph, found, theirs) == theirs
-    assert (made.missing, made.left, found.missing_gamma) == ((), (), known.missing_gamma)
+    layout = layout_file.of_content(tomllib.loads(made.text), "draft", "draft")
+    assert listed(graph, layout, theirs) == theirs
+    assert (made.missing, made.left, layout.missing_gamma) == ((), (), known.missing_gamma)
 
 
 def listed(graph: Graph, layout: Layout, among: Collection[str] = ()) -> Shapes:
     """Return the tensors of a checkpoint under a layout, in the order of the network."""
     names = Names(graph, layout)
-    found: Shapes = {}
+    shapes: Shapes = {}
     for node in graph.nodes:
         for tensor in node.tensors:
             if layout.missing_gamma and node.op == "bn" and tensor.name == "weight":
@@ -271,8 +271,8 @@ def listed(graph: Graph, layout: Layout, among: Collection[str] = ()) -> Shapes:
                     shape = (*size, inputs, outputs)
                 case "multiplier last", (outputs, _, *size):
                     shape = (*size, 1, outputs)
-            found[name] = shape
-    return found
+            shapes[name] = shape
+    return shapes
 
 
 # ---------------------------------------------------------------- rules
@@ -379,9 +379,9 @@ def test_a_network_of_ones_own_is_torchvisions(name: str, tmp_path: Path) -> Non
     ours.load_state_dict(load_file(output), strict=False)
     x = torch.randn(2, 3, 65, 79, generator=random, dtype=torch.float64)
     with torch.no_grad():
-        expected, found = theirs(x), ours.double().eval()(x)
+        expected, actual = theirs(x), ours.double().eval()(x)
     assert expected.std() > 1e-6
-    assert float((found - expected).abs().max() / expected.abs().max()) < 1e-12
+    assert float((actual - expected).abs().max() / expected.abs().max()) < 1e-12
 
 
 def test_the_draft_in_the_documentation() -> None:
@@ -572,17 +572,17 @@ def test_a_layout_of_another_network_that_is_faulty_is_its_own_affair(folder: Pa
 
 
 def test_a_few_layers_that_are_called_alike_make_no_copy(tmp_path: Path) -> None:
-    found = layouts.find(tmp_path / "x.inc", "x", ["conv1.conv", "conv1.bn", "logits"])
+    known = layouts.find(tmp_path / "x.inc", "x", ["conv1.conv", "conv1.bn", "logits"])
 
-    assert [each.name for each in found] == ["incgen", "incgen-keras", "incgen-flax"]
+    assert [layout.name for layout in known] == ["incgen", "incgen-keras", "incgen-flax"]
 
 
 def test_a_copy_of_a_shipped_spec_has_its_layouts(tmp_path: Path) -> None:
     graph = incgen.compile_spec(ROOT / "specs" / "bn_inception.inc")
     layers = [node.path for node in graph.nodes if node.tensors]
 
-    found = [each.name for each in layouts.find(tmp_path / "mine.inc", "mine", layers)]
+    names = [layout.name for layout in layouts.find(tmp_path / "mine.inc", "mine", layers)]
 
-    assert found[:3] == ["incgen", "incgen-keras", "incgen-flax"]
-    assert {"bn_inception/cadene", "bn_inception/caffe"} <= set(found)
-    assert not any("v4" in name or "xception" in name for name in found)
+    assert names[:3] == ["incgen", "incgen-keras", "incgen-flax"]
+    assert {"bn_inception/cadene", "bn_inception/caffe"} <= set(names)
+    assert not any("v4" in name or "xception" in name for name in names)

@@ -96,17 +96,17 @@ def refused(content: object, **options: Any) -> str:
     return str(caught.value)
 
 
-def is_held(found: Mapping[str, Array], theirs: Mapping[str, torch.Tensor]) -> bool:
+def is_held(ours: Mapping[str, Array], theirs: Mapping[str, torch.Tensor]) -> bool:
     """Return whether every tensor of ours equals theirs, layer by layer as listed here."""
     layers = {
         **{"a.conv": "first.conv", "a.bn": "first.norm", "b.conv": "second.conv"},
         **{"b.bn": "second.norm", "logits": "head", "side.logits": "side"},
     }
-    for key, value in found.items():
+    for key, value in ours.items():
         layer, _, name = key.rpartition(".")
         if not np.array_equal(value, theirs[f"{layers[layer]}.{name}"].numpy()):
             return False
-    return len(found) == len(TORCH)
+    return len(ours) == len(TORCH)
 
 
 # ---------------------------------------------------------------- prefixes
@@ -119,9 +119,9 @@ def is_held(found: Mapping[str, Array], theirs: Mapping[str, torch.Tensor]) -> b
 def test_a_prefix_is_found_and_said(prefix: str, folder: Path) -> None:
     theirs = state()
 
-    found, manifest = imported(under(prefix, theirs))
+    tensors, manifest = imported(under(prefix, theirs))
 
-    assert is_held(found, theirs)
+    assert is_held(tensors, theirs)
     assert manifest["layout"]["name"] == "theirs"
     assert manifest["checkpoint"]["part"] == prefix[:-1]
     assert manifest["tensors"]["a.conv.weight"]["from"] == [f"{prefix}first.conv.weight"]
@@ -137,9 +137,9 @@ def test_a_state_dict_is_found_whatever_is_around_it(around: str, folder: Path) 
     optimizer = {"state": {0: {"exp_avg": torch.ones(3)}}, "param_groups": [{"lr": 0.1}]}
     whole = {"epoch": 3, around: under("model.", theirs), "optimizer": optimizer}
 
-    found, manifest = imported(whole)
+    tensors, manifest = imported(whole)
 
-    assert is_held(found, theirs)
+    assert is_held(tensors, theirs)
     assert manifest["checkpoint"]["part"] == f"{around}.model"
     assert manifest["beside"] == []
 
@@ -150,8 +150,8 @@ def test_a_prefix_is_found_in_every_format(folder: Path) -> None:
     np.savez("x.npz", **theirs)  # type: ignore[arg-type]
 
     for path in ("x.safetensors", "x.npz"):
-        found, manifest = read(path)
-        assert is_held(found, state())
+        tensors, manifest = read(path)
+        assert is_held(tensors, state())
         assert manifest["checkpoint"]["part"] == "module"
 
 
@@ -159,9 +159,9 @@ def test_our_own_keys_have_prefixes_too(folder: Path) -> None:
     ours = first.init(incgen.compile_spec("net.inc"), 3)
     torch.save(under("module.", {k: torch.from_numpy(v) for k, v in ours.items()}), "x.pth")
 
-    found, manifest = read("x.pth")
+    tensors, manifest = read("x.pth")
     assert manifest["layout"]["name"] == "incgen"
-    assert all(np.array_equal(found[key], ours[key]) for key in ours)
+    assert all(np.array_equal(tensors[key], ours[key]) for key in ours)
 
     incgen.export_weights("x.pth", "net.inc", "y.npz", format="npz")
     assert list(np.load("y.npz")) == list(ours)
@@ -172,9 +172,9 @@ def test_what_is_beside_the_model_is_listed_as_what_it_is(folder: Path) -> None:
     counters = {"model.first.norm.num_batches_tracked": torch.tensor(3)}
     counters |= {"n_averaged": torch.tensor(1)}
 
-    found, manifest = imported({"state_dict": under("model.", state()) | more | counters})
+    tensors, manifest = imported({"state_dict": under("model.", state()) | more | counters})
 
-    assert is_held(found, state())
+    assert is_held(tensors, state())
     assert manifest["beside"] == [
         *("state_dict.criterion.weight: 10", "state_dict.val_acc.correct: ()")
     ]
@@ -203,8 +203,8 @@ def test_without_a_prefix_everything_has_to_fit(folder: Path) -> None:
     assert "  unexpected (1):\n    loss.weight: 10\n" in said
     assert said.endswith("help: `--ignore 'loss.*'` leaves out what is not part of the network")
 
-    found, manifest = imported(theirs, ignore=["loss.*"])
-    assert is_held(found, state())
+    tensors, manifest = imported(theirs, ignore=["loss.*"])
+    assert is_held(tensors, state())
     assert manifest["left"] == ["loss.weight"]
 
 
@@ -239,12 +239,12 @@ def test_of_several_sets_the_user_chooses(name: str, folder: Path) -> None:
         f"  `--part {quote(f'{name}.module')}`: 14 tensors",
         "help: `--part NAME` takes one of them",
     ]
-    found, manifest = imported(whole, part="state_dict")
-    assert is_held(found, raw)
+    tensors, manifest = imported(whole, part="state_dict")
+    assert is_held(tensors, raw)
     assert manifest["beside"] == ["n: ()"]
     assert len(manifest["left"]) == len(TORCH)
-    found, manifest = imported(whole, part=name)
-    assert is_held(found, averaged)
+    tensors, manifest = imported(whole, part=name)
+    assert is_held(tensors, averaged)
     assert manifest["checkpoint"]["part"] == f"{name}.module"
 
 
@@ -274,8 +274,8 @@ def test_averages_of_parameters_go_with_the_statistics_of_the_weights(folder: Pa
 
     line = "  `--part shadow`: 10 tensors, the running statistics of `model`"
     assert line in refused(whole).split("\n")
-    found, manifest = imported(whole, part="shadow")
-    assert is_held(found, averaged | {n: v for n, v in raw.items() if n not in TRAINED})
+    tensors, manifest = imported(whole, part="shadow")
+    assert is_held(tensors, averaged | {n: v for n, v in raw.items() if n not in TRAINED})
     assert manifest["tensors"]["a.bn.running_mean"] == {
         "from": ["model.first.norm.running_mean"],
         "notes": ["of the part `model`"],
@@ -289,10 +289,10 @@ def test_averages_without_names_are_in_the_order_of_the_parameters(folder: Path)
     whole = {"model": raw, "ema": {"decay": 0.9, "shadow_params": listed}}
 
     assert "  `--part ema.shadow_params`: 10 tensors, the running" in refused(whole)
-    found, _ = imported(whole, part="ema")
-    assert is_held(found, averaged | {n: v for n, v in raw.items() if n not in TRAINED})
-    found, manifest = imported({"model": raw, "other": [*listed, torch.ones(1)]})
-    assert is_held(found, raw)
+    tensors, _ = imported(whole, part="ema")
+    assert is_held(tensors, averaged | {n: v for n, v in raw.items() if n not in TRAINED})
+    tensors, manifest = imported({"model": raw, "other": [*listed, torch.ones(1)]})
+    assert is_held(tensors, raw)
     assert len(manifest["beside"]) == len(listed) + 1
 
 
@@ -307,9 +307,9 @@ def test_a_set_that_does_not_fit_is_no_question(folder: Path) -> None:
     theirs = state()
     other = state(1, {"x.weight": (3, 3), "y.weight": (8,)})
 
-    found, manifest = imported({"generator": theirs, "discriminator": other})
+    tensors, manifest = imported({"generator": theirs, "discriminator": other})
 
-    assert is_held(found, theirs)
+    assert is_held(tensors, theirs)
     assert manifest["beside"] == ["discriminator.x.weight: 3 x 3", "discriminator.y.weight: 8"]
 
 
@@ -374,13 +374,13 @@ def test_the_averages_of_slim_are_a_set_of_their_own(
         read("x.npz")
     assert f"  `--part {name}`: 14 tensors" in str(caught.value)
 
-    found, manifest = read("x.npz", part=name)
-    assert np.array_equal(found["logits.weight"], raw["Net/head/weights"].T)
+    tensors, manifest = read("x.npz", part=name)
+    assert np.array_equal(tensors["logits.weight"], raw["Net/head/weights"].T)
     assert manifest["beside"] == []
-    found, manifest = read("x.npz", part="ExponentialMovingAverage")
-    assert np.array_equal(found["logits.weight"], averaged["Net/head/weights"].T)
+    tensors, manifest = read("x.npz", part="ExponentialMovingAverage")
+    assert np.array_equal(tensors["logits.weight"], averaged["Net/head/weights"].T)
     expected = (averaged if statistics else raw)["Net/second/BatchNorm/moving_mean"]
-    assert np.array_equal(found["b.bn.running_mean"], expected)
+    assert np.array_equal(tensors["b.bn.running_mean"], expected)
     assert manifest["beside"] == []
 
 
@@ -400,11 +400,11 @@ def test_averages_that_the_layout_ignores_are_its_authors_choice(folder: Path) -
     slots = {f"{name}/ExponentialMovingAverage": value for name, value in averaged.items()}
     np.savez("x.npz", **raw, **slots)  # type: ignore[arg-type]
 
-    found, manifest = read("x.npz")
-    assert np.array_equal(found["logits.bias"], raw["Net/head/biases"])
+    tensors, manifest = read("x.npz")
+    assert np.array_equal(tensors["logits.bias"], raw["Net/head/biases"])
     assert sorted(manifest["left"]) == sorted(slots)
-    found, _ = read("x.npz", part="ExponentialMovingAverage")
-    assert np.array_equal(found["logits.bias"], averaged["Net/head/biases"])
+    tensors, _ = read("x.npz", part="ExponentialMovingAverage")
+    assert np.array_equal(tensors["logits.bias"], averaged["Net/head/biases"])
 
 
 # ---------------------------------------------------------------- reinitialised layers
@@ -413,10 +413,10 @@ def test_averages_that_the_layout_ignores_are_its_authors_choice(folder: Path) -
 def test_a_classifier_can_be_drawn_anew(folder: Path) -> None:
     theirs, ten = state(), {"classes": 10}
 
-    found, manifest = imported(theirs, parameters=ten, fresh=["logits", "side"], seed=7)
+    tensors, manifest = imported(theirs, parameters=ten, fresh=["logits", "side"], seed=7)
 
     expected = first.init(incgen.compile_spec("net.inc", ten), 7)
-    for key, value in found.items():
+    for key, value in tensors.items():
         if "logits" in key:
             assert np.array_equal(value, expected[key])
             assert manifest["tensors"][key] == {
@@ -425,7 +425,7 @@ def test_a_classifier_can_be_drawn_anew(folder: Path) -> None:
             }
         else:
             assert manifest["tensors"][key]["from"]
-    assert np.array_equal(found["b.conv.weight"], theirs["second.conv.weight"].numpy())
+    assert np.array_equal(tensors["b.conv.weight"], theirs["second.conv.weight"].numpy())
     assert manifest["fresh"] == {"layers": ["logits", "side.logits"], "seed": 7}
     assert sorted(manifest["left"]) == ["head.bias", "head.weight", "side.bias", "side.weight"]
 
@@ -447,8 +447,8 @@ def test_a_file_without_a_head_is_one_whose_head_is_drawn(folder: Path) -> None:
         help_.replace("logits --fresh side.logits", "side.logits --fresh logits"),
     )
 
-    found, manifest = imported(under("module.", theirs), fresh=["*logits"])
-    assert found["logits.weight"].std() > 0
+    tensors, manifest = imported(under("module.", theirs), fresh=["*logits"])
+    assert tensors["logits.weight"].std() > 0
     assert manifest["left"] == manifest["beside"] == []
 
 
@@ -471,10 +471,10 @@ def test_a_classifier_with_another_name_is_taken_by_a_rule(folder: Path) -> None
         "help: `--fresh logits` reinitialises the layer as the spec says",
         "help: `--ignore 'new_fc.*'` leaves out what is not part of the network",
     ]
-    found, manifest = imported(renamed, rules={"logits": "new_fc"})
-    assert is_held(found, state())
+    tensors, manifest = imported(renamed, rules={"logits": "new_fc"})
+    assert is_held(tensors, state())
     assert manifest["tensors"]["logits.bias"] == {"from": ["new_fc.bias"]}
-    found, manifest = imported(renamed, fresh=["logits"], ignore=["new_fc.*"])
+    tensors, manifest = imported(renamed, fresh=["logits"], ignore=["new_fc.*"])
     assert manifest["fresh"]["layers"] == ["logits"]
 
 
@@ -490,8 +490,8 @@ def test_such_a_classifier_can_be_outside_of_the_prefix(folder: Path) -> None:
     options = "--set classes=9 --rule logits=state_dict.module.new_fc"
     assert f"help: `{options}` imports what the file has under another name" in said.split("\n")
     rules = {"logits": "state_dict.module.new_fc"}
-    found, manifest = imported(whole, parameters={"classes": 9}, rules=rules)
-    assert np.array_equal(found["logits.weight"], new["module.new_fc.weight"].numpy())
+    tensors, manifest = imported(whole, parameters={"classes": 9}, rules=rules)
+    assert np.array_equal(tensors["logits.weight"], new["module.new_fc.weight"].numpy())
     assert manifest["beside"] == ["state_dict.x.weight: 3 x 3"]
 
 
@@ -537,9 +537,9 @@ def test_what_cannot_be_drawn_is_told(folder: Path) -> None:
 def test_a_bias_in_front_of_a_fresh_normalisation_is_left(folder: Path) -> None:
     theirs = state() | {"first.conv.bias": torch.ones(8)}
 
-    found, manifest = imported(theirs, fresh=["a.bn"])
+    tensors, manifest = imported(theirs, fresh=["a.bn"])
 
-    assert (found["a.bn.running_mean"] == 0).all() and (found["a.bn.running_var"] == 1).all()
+    assert (tensors["a.bn.running_mean"] == 0).all() and (tensors["a.bn.running_var"] == 1).all()
     assert "first.conv.bias" in manifest["left"]
 
 
@@ -551,6 +551,6 @@ def test_the_file_says_what_was_drawn(folder: Path) -> None:
 
     with open_checkpoint(Path("w.safetensors")) as checkpoint:
         text = manifest.text(checkpoint)
-        found = json.loads(checkpoint.metadata["manifest"])
-    assert found["fresh"] == {"layers": ["logits"], "seed": 0}
+        stored = json.loads(checkpoint.metadata["manifest"])
+    assert stored["fresh"] == {"layers": ["logits"], "seed": 0}
     assert "fresh       layers ['logits']" in text

@@ -129,12 +129,12 @@ def refused(folder: Path, arrays: Arrays, **options: Any) -> incgen.MismatchErro
 def test_every_tensor_has_its_place(folder: Path) -> None:
     theirs = random_arrays(TORCH)
 
-    found = imported(folder, theirs)
+    tensors = imported(folder, theirs)
 
-    assert list(found) == list(OURS)
+    assert list(tensors) == list(OURS)
     for ours, name in OURS.items():
-        assert found[ours].dtype == np.float32
-        assert np.array_equal(found[ours], theirs[name]), ours
+        assert tensors[ours].dtype == np.float32
+        assert np.array_equal(tensors[ours], theirs[name]), ours
 
 
 def test_the_order_of_the_file_does_not_matter(folder: Path) -> None:
@@ -151,10 +151,10 @@ def test_the_order_of_the_file_does_not_matter(folder: Path) -> None:
 def test_a_bias_in_front_of_a_normalisation_moves_its_mean(folder: Path) -> None:
     theirs = random_arrays(TORCH | {"first.bias": (8,)})
 
-    found = imported(folder, theirs, dtype="float64")
+    tensors = imported(folder, theirs, dtype="float64")
 
     mean = theirs["first_bn.running_mean"].astype("f8") - theirs["first.bias"].astype("f8")
-    assert np.array_equal(found["a.bn.running_mean"], mean)
+    assert np.array_equal(tensors["a.bn.running_mean"], mean)
 
 
 def test_a_bias_without_a_normalisation_has_no_place(folder: Path) -> None:
@@ -191,10 +191,10 @@ network net {
 def test_axes_of_length_1_do_not_matter(folder: Path) -> None:
     theirs = random_arrays(TORCH | {"first_bn.running_mean": (1, 8), "last.weight": (4, 7, 1, 1)})
 
-    found = imported(folder, theirs)
+    tensors = imported(folder, theirs)
 
-    assert np.array_equal(found["a.bn.running_mean"], theirs["first_bn.running_mean"][0])
-    assert np.array_equal(found["logits.weight"], theirs["last.weight"][:, :, 0, 0])
+    assert np.array_equal(tensors["a.bn.running_mean"], theirs["first_bn.running_mean"][0])
+    assert np.array_equal(tensors["logits.weight"], theirs["last.weight"][:, :, 0, 0])
 
 
 def test_a_kernel_is_not_a_turned_one(folder: Path) -> None:
@@ -213,9 +213,9 @@ def test_a_kernel_is_not_a_turned_one(folder: Path) -> None:
 
 def test_counters_are_left(folder: Path) -> None:
     theirs = random_arrays(TORCH)
-    found = imported(folder, theirs | {"first_bn.num_batches_tracked": np.array(3)})
+    tensors = imported(folder, theirs | {"first_bn.num_batches_tracked": np.array(3)})
 
-    assert list(found) == list(OURS)
+    assert list(tensors) == list(OURS)
 
 
 @pytest.mark.parametrize(
@@ -273,9 +273,9 @@ def test_a_gamma_that_is_left_out_is_1_if_the_layout_says_so(folder: Path) -> No
     assert [(fault.kind, fault.key) for fault in error.faults] == [("missing", "a.bn.weight")]
 
     put_layout(folder, "theirs", f"missing_gamma = true\n{LAYOUT}")
-    found = imported(folder, random_arrays(GAMMALESS))
+    tensors = imported(folder, random_arrays(GAMMALESS))
 
-    assert (found["a.bn.weight"] == 1).all()
+    assert (tensors["a.bn.weight"] == 1).all()
 
 
 def test_a_gamma_for_which_there_is_no_place_has_to_be_1(folder: Path) -> None:
@@ -287,8 +287,8 @@ def test_a_gamma_for_which_there_is_no_place_has_to_be_1(folder: Path) -> None:
     assert str(error.faults[0]) == "a.bn.weight: `first_bn.weight` is not 1 everywhere"
 
     theirs["first_bn.weight"][:] = 1
-    found = imported(folder, theirs)
-    assert "a.bn.weight" not in found
+    tensors = imported(folder, theirs)
+    assert "a.bn.weight" not in tensors
 
 
 def test_a_background_class_is_dropped_if_the_layout_says_so(folder: Path) -> None:
@@ -299,9 +299,9 @@ def test_a_background_class_is_dropped_if_the_layout_says_so(folder: Path) -> No
     assert {fault.kind for fault in refused(folder, theirs).faults} == {"misshapen"}
 
     put_layout(folder, "theirs", f"background = {{ logits = 5 }}\n{LAYOUT}")
-    found = imported(folder, theirs)
-    assert np.array_equal(found["logits.weight"], theirs["last.weight"][1:])
-    assert np.array_equal(found["logits.bias"], theirs["last.bias"][1:])
+    tensors = imported(folder, theirs)
+    assert np.array_equal(tensors["logits.weight"], theirs["last.weight"][1:])
+    assert np.array_equal(tensors["logits.bias"], theirs["last.bias"][1:])
 
     whole = imported(folder, theirs, parameters={"classes": 5})
     assert np.array_equal(whole["logits.weight"], theirs["last.weight"])
@@ -333,18 +333,18 @@ def test_the_axes_of_keras(folder: Path) -> None:
 
     incgen.import_weights(folder / "x.h5", folder / "net.inc", folder / "w.safetensors")
 
-    found = load_file(folder / "w.safetensors")
-    assert found["a.conv.weight"][5, 1, 2, 0] == theirs["first/kernel"][2, 0, 1, 5]
-    assert found["a.bn.running_var"][3] == theirs["first_bn/moving_variance"][3]
+    state = load_file(folder / "w.safetensors")
+    assert state["a.conv.weight"][5, 1, 2, 0] == theirs["first/kernel"][2, 0, 1, 5]
+    assert state["a.bn.running_var"][3] == theirs["first_bn/moving_variance"][3]
     # output 2 c + j belongs to input c
-    assert found["b.weight"][2 * 6 + 1, 0, 2, 1] == theirs["second/depthwise_kernel"][2, 1, 6, 1]
-    assert found["c.depthwise.weight"][9, 0, 1, 2] == theirs["third/depthwise_kernel"][1, 2, 9, 0]
-    assert found["c.pointwise.weight"][4, 11, 0, 0] == theirs["third/pointwise_kernel"][0, 0, 11, 4]
-    assert np.array_equal(found["c.pointwise.bias"], theirs["third/bias"])
+    assert state["b.weight"][2 * 6 + 1, 0, 2, 1] == theirs["second/depthwise_kernel"][2, 1, 6, 1]
+    assert state["c.depthwise.weight"][9, 0, 1, 2] == theirs["third/depthwise_kernel"][1, 2, 9, 0]
+    assert state["c.pointwise.weight"][4, 11, 0, 0] == theirs["third/pointwise_kernel"][0, 0, 11, 4]
+    assert np.array_equal(state["c.pointwise.bias"], theirs["third/bias"])
     # a dense layer on a map of 6 channels, 6 x 6: theirs has the channels last
-    ours = found["d.weight"].reshape(7, 6, 6, 6)
+    ours = state["d.weight"].reshape(7, 6, 6, 6)
     assert ours[3, 4, 1, 2] == theirs["fourth/kernel"].reshape(6, 6, 6, 7)[1, 2, 4, 3]
-    assert np.array_equal(found["logits.weight"], theirs["last/kernel"].T)
+    assert np.array_equal(state["logits.weight"], theirs["last/kernel"].T)
 
 
 def test_the_axes_of_flax(folder: Path) -> None:
@@ -368,15 +368,15 @@ def test_the_axes_of_flax(folder: Path) -> None:
 
     incgen.import_weights(folder / "x.msgpack", folder / "net.inc", folder / "w.safetensors")
 
-    found = load_file(folder / "w.safetensors")
-    assert found["a.conv.weight"][5, 1, 2, 0] == theirs["first/kernel"][2, 0, 1, 5]
-    assert np.array_equal(found["a.bn.weight"], theirs["first_bn/scale"])
-    assert np.array_equal(found["a.bn.running_var"], theirs["first_bn/var"])
-    assert found["b.weight"][13, 0, 2, 1] == theirs["second/kernel"][2, 1, 0, 13]
-    assert found["c.pointwise.weight"][4, 11, 0, 0] == theirs["third.flat/kernel"][0, 0, 11, 4]
-    ours = found["d.weight"].reshape(7, 6, 6, 6)
+    state = load_file(folder / "w.safetensors")
+    assert state["a.conv.weight"][5, 1, 2, 0] == theirs["first/kernel"][2, 0, 1, 5]
+    assert np.array_equal(state["a.bn.weight"], theirs["first_bn/scale"])
+    assert np.array_equal(state["a.bn.running_var"], theirs["first_bn/var"])
+    assert state["b.weight"][13, 0, 2, 1] == theirs["second/kernel"][2, 1, 0, 13]
+    assert state["c.pointwise.weight"][4, 11, 0, 0] == theirs["third.flat/kernel"][0, 0, 11, 4]
+    ours = state["d.weight"].reshape(7, 6, 6, 6)
     assert ours[3, 4, 1, 2] == theirs["fourth/kernel"].reshape(6, 6, 6, 7)[1, 2, 4, 3]
-    assert np.array_equal(found["logits.weight"], theirs["last/kernel"].T)
+    assert np.array_equal(state["logits.weight"], theirs["last/kernel"].T)
 
 
 def caffe_layers(factor: float) -> list[tuple[str, str, list[Array]]]:
@@ -409,14 +409,14 @@ def test_caffes_normalisation_is_two_layers_and_a_factor(factor: float, folder: 
         folder / "x.caffemodel", folder / "net.inc", folder / "w.safetensors", dtype="float64"
     )
 
-    found = load_file(folder / "w.safetensors")
+    state = load_file(folder / "w.safetensors")
     (kernel, bias), (mean, variance, stored), (scale, shift), *_ = (blobs for *_, blobs in layers)
     times = 1 / float(stored[0]) if factor else 0.0
-    assert np.array_equal(found["a.conv.weight"], kernel)
-    assert np.allclose(found["a.bn.running_mean"], mean.astype("f8") * times - bias, 1e-15)
-    assert np.allclose(found["a.bn.running_var"], variance.astype("f8") * times, 1e-15)
-    assert np.array_equal(found["a.bn.weight"], scale)
-    assert np.array_equal(found["a.bn.bias"], shift)
+    assert np.array_equal(state["a.conv.weight"], kernel)
+    assert np.allclose(state["a.bn.running_mean"], mean.astype("f8") * times - bias, 1e-15)
+    assert np.allclose(state["a.bn.running_var"], variance.astype("f8") * times, 1e-15)
+    assert np.array_equal(state["a.bn.weight"], scale)
+    assert np.array_equal(state["a.bn.bias"], shift)
 
 
 # ---------------------------------------------------------------- strictness
@@ -483,8 +483,8 @@ def test_two_layouts_that_say_different_things_are_told(folder: Path) -> None:
     with pytest.raises(incgen.WeightsError, match="fits the layouts `same` and `theirs`"):
         imported(folder, random_arrays(shapes))
 
-    found = imported(folder, random_arrays(shapes), layout="theirs")
-    assert np.array_equal(found["b.weight"], random_arrays(shapes)["second.weight"])
+    tensors = imported(folder, random_arrays(shapes), layout="theirs")
+    assert np.array_equal(tensors["b.weight"], random_arrays(shapes)["second.weight"])
 
 
 def test_one_of_theirs_is_not_taken_twice(folder: Path) -> None:
@@ -537,11 +537,11 @@ def test_every_type_becomes_float32(folder: Path) -> None:
         for i, (name, value) in enumerate(random_arrays(TORCH).items())
     }
 
-    found = imported(folder, theirs)
+    tensors = imported(folder, theirs)
 
     for ours, name in OURS.items():
-        assert found[ours].dtype == np.float32
-        assert np.array_equal(found[ours], theirs[name].astype("f4"))
+        assert tensors[ours].dtype == np.float32
+        assert np.array_equal(tensors[ours], theirs[name].astype("f4"))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
@@ -553,10 +553,10 @@ def test_another_type_if_that_is_said(dtype: str, folder: Path) -> None:
     theirs["last.bias"] = np.array([1 + 2**-8, 1 + 3 * 2**-8, -1.00390625, 1e-3], "f4")
     imported_ = imported_raw(folder, theirs, dtype)
 
-    found = load_tensors(imported_)
+    tensors = load_tensors(imported_)
     for ours, name in OURS.items():
         expected = torch.from_numpy(theirs[name]).to(getattr(torch, dtype))
-        assert torch.equal(found[ours], expected), ours  # PyTorch rounds halves to even too
+        assert torch.equal(tensors[ours], expected), ours  # PyTorch rounds halves to even too
 
 
 def imported_raw(folder: Path, arrays: Arrays, dtype: str) -> Path:
@@ -705,8 +705,8 @@ def test_a_hash_can_be_stopped(folder: Path) -> None:
 
 def test_weights_that_were_trained_are_not_written_over(folder: Path) -> None:
     theirs = random_arrays(TORCH)
-    found = imported(folder, theirs)
-    save_file(found, folder / "w.safetensors")
+    tensors = imported(folder, theirs)
+    save_file(tensors, folder / "w.safetensors")
 
     def again(force: bool) -> None:
         paths = (folder / "x.pth", folder / "net.inc", folder / "w.safetensors")
@@ -719,7 +719,7 @@ def test_weights_that_were_trained_are_not_written_over(folder: Path) -> None:
 
 
 def test_our_own_files_are_read_too(folder: Path) -> None:
-    found = imported(folder, random_arrays(TORCH))
+    tensors = imported(folder, random_arrays(TORCH))
 
     manifest = incgen.import_weights(
         folder / "w.safetensors", folder / "net.inc", folder / "v.safetensors"
@@ -727,12 +727,12 @@ def test_our_own_files_are_read_too(folder: Path) -> None:
 
     assert manifest["layout"]["name"] == "incgen"
     again = load_file(folder / "v.safetensors")
-    assert all(np.array_equal(again[key], found[key]) for key in found)
+    assert all(np.array_equal(again[key], tensors[key]) for key in tensors)
 
 
 @pytest.mark.parametrize("name", ["x.weights.h5", "x.keras"])
 def test_a_generated_keras_model_comes_back(name: str, folder: Path) -> None:
-    found = imported(folder, random_arrays(TORCH))
+    tensors = imported(folder, random_arrays(TORCH))
     module = incgen.load(folder / "net.inc", "keras")
     model = module.net()
     module.load_safetensors(model, folder / "w.safetensors")
@@ -742,7 +742,7 @@ def test_a_generated_keras_model_comes_back(name: str, folder: Path) -> None:
 
     assert manifest["layout"]["name"] == "incgen-keras"
     again = load_file(folder / "v.safetensors")
-    assert all(np.array_equal(again[key], found[key]) for key in found)
+    assert all(np.array_equal(again[key], tensors[key]) for key in tensors)
 
 
 def test_a_generated_flax_model_comes_back(folder: Path) -> None:
@@ -782,6 +782,6 @@ def test_a_layer_derived_from_a_stock_one_has_its_variables(tmp_path: Path) -> N
 
     incgen.import_weights(tmp_path / "x.weights.h5", spec, tmp_path / "v.safetensors")
 
-    found = load_file(tmp_path / "v.safetensors")
-    assert np.array_equal(found["a.weight"], kernel.transpose(3, 2, 0, 1))
-    assert np.array_equal(found["a.bias"], bias)
+    tensors = load_file(tmp_path / "v.safetensors")
+    assert np.array_equal(tensors["a.weight"], kernel.transpose(3, 2, 0, 1))
+    assert np.array_equal(tensors["a.bias"], bias)

@@ -53,9 +53,9 @@ def rules(folder: Path, text: str) -> Layout:
     ],
 )
 def test_a_rule(rule: str, ours: str, theirs: str | None, tmp_path: Path) -> None:
-    found = rules(tmp_path, f"[layers]\n{rule}\n").layers(ours)
+    layers = rules(tmp_path, f"[layers]\n{rule}\n").layers(ours)
 
-    assert found == tuple((theirs or "").split())
+    assert layers == tuple((theirs or "").split())
 
 
 def test_tables_translate_and_limit(tmp_path: Path) -> None:
@@ -251,11 +251,11 @@ def test_a_layout_that_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> No
     ],
 )
 def test_names_that_keras_numbered_count_from_0(names: list[str]) -> None:
-    found = renumbered([*reversed(names), "block1_conv1", "batch_normalization_7"])
+    numbered = renumbered([*reversed(names), "block1_conv1", "batch_normalization_7"])
 
-    assert [found[name] for name in names] == ["conv2d_0", "conv2d_1", "conv2d_2"]
-    assert found["block1_conv1"] == "block1_conv1"
-    assert found["batch_normalization_7"] == "batch_normalization_0"
+    assert [numbered[name] for name in names] == ["conv2d_0", "conv2d_1", "conv2d_2"]
+    assert numbered["block1_conv1"] == "block1_conv1"
+    assert numbered["batch_normalization_7"] == "batch_normalization_0"
 
 
 # ---------------------------------------------------------------- where layouts are
@@ -267,17 +267,17 @@ def test_a_layout_beside_the_spec_wins_over_a_packaged_one(tmp_path: Path) -> No
     (place / "cadene.toml").write_text('convention = "keras"\n', "utf-8")
     (place / "mine.toml").write_text('convention = "torch"\n', "utf-8")
 
-    found = {each.name: each for each in layouts.find(tmp_path / "x.inc", "bn_inception")}
+    known = {layout.name: layout for layout in layouts.find(tmp_path / "x.inc", "bn_inception")}
 
-    assert list(found)[:2] == ["incgen", "incgen-keras"]
-    assert found["cadene"].convention.name == "keras"
-    assert {"mine", "yjxiong", "caffe"} <= set(found)
+    assert list(known)[:2] == ["incgen", "incgen-keras"]
+    assert known["cadene"].convention.name == "keras"
+    assert {"mine", "yjxiong", "caffe"} <= set(known)
 
 
 def test_a_network_without_layouts_has_our_own(tmp_path: Path) -> None:
-    found = layouts.find(tmp_path / "x.inc", "nothing")
+    known = layouts.find(tmp_path / "x.inc", "nothing")
 
-    assert [each.name for each in found] == ["incgen", "incgen-keras", "incgen-flax"]
+    assert [layout.name for layout in known] == ["incgen", "incgen-keras", "incgen-flax"]
 
 
 def test_a_name_that_no_layout_has_is_told(tmp_path: Path) -> None:

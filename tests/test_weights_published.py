@@ -51,8 +51,8 @@ EVERY_TIME = {
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(each, marks=() if each.name in EVERY_TIME else pytest.mark.slow)
-        for each in PUBLISHED
+        pytest.param(published, marks=() if published.name in EVERY_TIME else pytest.mark.slow)
+        for published in PUBLISHED
     ],
     ids=lambda published: published.name,
 )
@@ -113,10 +113,10 @@ def seen_in_training(model: Any) -> tuple[list[float], set[tuple[float, float]]]
         rates = [layer.p for layer in layers if isinstance(layer, nn.Dropout)]
         norms = [layer for layer in layers if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)]
         return sorted(rates), {(round(1 - float(n.momentum or 0), 9), n.eps) for n in norms}
-    rates = [each.rate for each in model.layers if isinstance(each, keras.layers.Dropout)]
+    rates = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
     batch = keras.layers.BatchNormalization
-    norms = [each for each in model.layers if isinstance(each, batch)]
-    return sorted(rates), {(each.momentum, each.epsilon) for each in norms}
+    norms = [layer for layer in model.layers if isinstance(layer, batch)]
+    return sorted(rates), {(norm.momentum, norm.epsilon) for norm in norms}
 
 
 #: Of `live.LIVE`, which `make agreement` tries in full: a renamed classifier of each kind, another
@@ -141,13 +141,13 @@ def test_a_model_of_today_fits(name: str) -> None:
 @pytest.mark.slow  # that the port equals its own spec is tried every time
 def test_the_port_of_xception_differs_from_the_original_in_two_things(tmp_path: Path) -> None:
     """An eps and the border of one pooling: each changes much, together they give the port."""
-    port = next(each for each in PUBLISHED if each.name == "timm legacy_xception")
+    port = next(entry for entry in PUBLISHED if entry.name == "timm legacy_xception")
     assert port.settings == {"eps": 1e-5, "pool_pad": "half"}
-    with trial(port, tmp_path) as found:
+    with trial(port, tmp_path) as case:
         x = images(port.size)
-        expected = evaluate(found.theirs, x)
+        expected = evaluate(case.theirs, x)
         for settings in ({}, {"eps": 1e-5}, {"pool_pad": "half"}):
-            ours = replace(found, published=replace(port, settings=settings))
+            ours = replace(case, published=replace(port, settings=settings))
             assert difference(expected, evaluate(ours.torch_model(), x)) > 1e-3, settings
 
 
@@ -189,8 +189,8 @@ def normalisation(graph: Graph, layer: Node) -> Node:
 def outputs_first(kernel: Array, shape: tuple[int, ...], dropped: int) -> Array:
     """Convert a TensorFlow kernel to ours; a 1x1 kernel can belong to a dense layer."""
     axes = (3, 2, 0, 1) if kernel.ndim == 4 else (1, 0)
-    found = kernel.transpose(axes)[dropped:]
-    return found[:, :, 0, 0] if len(shape) == 2 and found.ndim == 4 else found
+    ours = kernel.transpose(axes)[dropped:]
+    return ours[:, :, 0, 0] if len(shape) == 2 and ours.ndim == 4 else ours
 
 
 @pytest.mark.parametrize(("spec", "name", "settings"), SLIM)
@@ -233,8 +233,8 @@ def is_held(
             kernel, prefix = theirs[f"{scope}/pointwise_weights"], f"{prefix}.pointwise"
         else:
             kernel = theirs[f"{scope}/weights"]
-        found = ours.pop(f"{prefix}.weight")
-        assert np.array_equal(found, outputs_first(kernel, found.shape, first)), prefix
+        weight = ours.pop(f"{prefix}.weight")
+        assert np.array_equal(weight, outputs_first(kernel, weight.shape, first)), prefix
         if f"{scope}/biases" in theirs:
             assert np.array_equal(ours.pop(f"{prefix}.bias"), theirs[f"{scope}/biases"][first:])
         else:

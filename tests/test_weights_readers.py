@@ -43,11 +43,11 @@ SHAPES = {
 def contents(path: Path) -> dict[str, Array]:
     """Return everything that a file holds."""
     with open_checkpoint(path) as checkpoint:
-        found = {}
+        arrays = {}
         for name, stored in checkpoint.tensors.items():
-            found[name] = np.array(stored.values())
-            assert found[name].shape == stored.shape
-        return found
+            arrays[name] = np.array(stored.values())
+            assert arrays[name].shape == stored.shape
+        return arrays
 
 
 def written(kind: str, folder: Path) -> Path:
@@ -59,13 +59,13 @@ def written(kind: str, folder: Path) -> Path:
 
 @pytest.mark.parametrize("kind", list(WRITERS))
 def test_a_file_gives_what_was_put_into_it(kind: str, tmp_path: Path) -> None:
-    found = contents(written(kind, tmp_path))
+    tensors = contents(written(kind, tmp_path))
 
     expected = random_arrays(SHAPES)
-    assert sorted(found) == sorted(expected)
+    assert sorted(tensors) == sorted(expected)
     for name, value in expected.items():
-        assert found[name].dtype == np.float32
-        assert np.array_equal(found[name], value), name
+        assert tensors[name].dtype == np.float32
+        assert np.array_equal(tensors[name], value), name
 
 
 @pytest.mark.parametrize("name", ["file.ckpt", "file.ckpt.index", "file.ckpt.data-00000-of-00001"])
@@ -90,11 +90,11 @@ def test_variables_of_objects_have_their_names(how: str, tmp_path: Path) -> None
     else:
         tf.saved_model.save(model, str(tmp_path / "x"))
 
-    found = contents(tmp_path / "x")
+    tensors = contents(tmp_path / "x")
 
     expected = {variable.path: variable.numpy() for variable in model.variables}
-    assert sorted(found) == sorted(expected)
-    assert all(np.array_equal(found[name], value) for name, value in expected.items())
+    assert sorted(tensors) == sorted(expected)
+    assert all(np.array_equal(tensors[name], value) for name, value in expected.items())
 
 
 def test_different_variables_of_one_name_keep_their_keys(tmp_path: Path) -> None:
@@ -103,9 +103,9 @@ def test_different_variables_of_one_name_keep_their_keys(tmp_path: Path) -> None
     one, other = (tf.Variable([value], name="w") for value in (1.0, 2.0))
     tf.train.Checkpoint(a=one, b=other, c=one).write(str(tmp_path / "x"))
 
-    found = contents(tmp_path / "x")
+    tensors = contents(tmp_path / "x")
 
-    assert {name: value.tolist() for name, value in found.items()} == {"a": [1.0], "b": [2.0]}
+    assert {name: value.tolist() for name, value in tensors.items()} == {"a": [1.0], "b": [2.0]}
 
 
 LAYERS = [
@@ -123,13 +123,13 @@ def test_a_caffemodel_names_its_blobs(old: bool, tmp_path: Path) -> None:
     ]
     write_caffe(tmp_path / "x.caffemodel", layers, old=old)
 
-    found = contents(tmp_path / "x.caffemodel")
+    tensors = contents(tmp_path / "x.caffemodel")
 
-    assert list(found) == ["conv1/7x7_s2/weight", "conv1/7x7_s2/bias", "fc/weight", "fc/bias"]
+    assert list(tensors) == ["conv1/7x7_s2/weight", "conv1/7x7_s2/bias", "fc/weight", "fc/bias"]
     blobs = [blob for _, _, blobs in layers for blob in blobs]
-    for value, blob in zip(found.values(), blobs, strict=True):
+    for value, blob in zip(tensors.values(), blobs, strict=True):
         assert np.array_equal(value.ravel(), blob.ravel())
-    assert found["fc/weight"].shape == ((1, 1, 5, 6) if old else (5, 6))
+    assert tensors["fc/weight"].shape == ((1, 1, 5, 6) if old else (5, 6))
 
 
 def test_the_blobs_of_caffes_normalisations(tmp_path: Path) -> None:
@@ -144,14 +144,14 @@ def test_the_blobs_of_caffes_normalisations(tmp_path: Path) -> None:
     ]
     write_caffe(tmp_path / "x.caffemodel", layers)
 
-    found = contents(tmp_path / "x.caffemodel")
+    tensors = contents(tmp_path / "x.caffemodel")
 
-    assert list(found) == [
+    assert list(tensors) == [
         *("a/mean", "a/variance", "a/factor", "b/scale", "b/shift"),
         *("c/scale", "c/shift", "c/mean", "c/variance", "d/0", "f/weight"),
     ]
-    assert found["c/mean"].shape == (1, 4)
-    assert found["f/weight"].dtype == np.float64
+    assert tensors["c/mean"].shape == (1, 4)
+    assert tensors["f/weight"].dtype == np.float64
 
 
 @pytest.mark.parametrize("factor", [999.98, 1.0, 0.0])
@@ -164,10 +164,10 @@ def test_a_normalisation_of_five_blobs_scales_too(old: bool, factor: float, tmp_
     order = order if old else ("mean", "variance", "factor", "scale", "shift")
     write_caffe(tmp_path / "x.caffemodel", [("a", "BatchNorm", [blobs[name] for name in order])])
 
-    found = contents(tmp_path / "x.caffemodel")
+    tensors = contents(tmp_path / "x.caffemodel")
 
-    assert sorted(found) == sorted(f"a/{name}" for name in blobs if factor or name != "factor")
-    assert all(np.array_equal(value, blobs[name[2:]]) for name, value in found.items())
+    assert sorted(tensors) == sorted(f"a/{name}" for name in blobs if factor or name != "factor")
+    assert all(np.array_equal(value, blobs[name[2:]]) for name, value in tensors.items())
 
 
 def test_numbers_that_caffe_did_not_pack(tmp_path: Path) -> None:
@@ -293,11 +293,11 @@ def test_parameters_views_and_half_precision(tmp_path: Path) -> None:
     }
     torch.save(state, tmp_path / "x.pth")
 
-    found = contents(tmp_path / "x.pth")
+    tensors = contents(tmp_path / "x.pth")
 
-    assert found["view"].tolist() == base[2:8].reshape(2, 3).T.tolist()
-    assert found["brain"].dtype == np.float32 and found["brain"].tolist() == [1.5, -3.0]
-    assert found["double"].dtype == np.float64 and found["double"][0] == 0.1
+    assert tensors["view"].tolist() == base[2:8].reshape(2, 3).T.tolist()
+    assert tensors["brain"].dtype == np.float32 and tensors["brain"].tolist() == [1.5, -3.0]
+    assert tensors["double"].dtype == np.float64 and tensors["double"][0] == 0.1
 
 
 class Program:
@@ -390,15 +390,15 @@ def test_every_file_that_keras_writes(name: str, tmp_path: Path) -> None:
     else:
         model.save(tmp_path / name)
 
-    found = contents(tmp_path / name)
+    tensors = contents(tmp_path / name)
 
     expected = {f"{layer.name}/{v.name}": v for layer in model.layers for v in layer.weights}
     new = not name.endswith("x.h5")
     if new:  # which of the two a layer has cannot be seen
         expected["b.bn/gamma_or_beta"] = expected.pop("b.bn/beta")
-    assert sorted(found) == sorted(expected)
+    assert sorted(tensors) == sorted(expected)
     for key, variable in expected.items():
-        assert np.array_equal(found[key], np.asarray(variable)), key
+        assert np.array_equal(tensors[key], np.asarray(variable)), key
 
 
 def test_a_model_inside_of_a_model_gives_its_layers(tmp_path: Path) -> None:
@@ -408,13 +408,13 @@ def test_a_model_inside_of_a_model_gives_its_layers(tmp_path: Path) -> None:
     whole = keras.Sequential([keras.Input((8, 8, 3)), base, keras.layers.Dense(3, name="head")])
     whole.save(tmp_path / "x.h5")
 
-    found = contents(tmp_path / "x.h5")
+    tensors = contents(tmp_path / "x.h5")
 
     layers = [*base.layers, *whole.layers[1:]]
     expected = {f"{layer.name}/{v.name}": v for layer in layers for v in layer.weights}
-    assert sorted(found) == sorted(expected)
+    assert sorted(tensors) == sorted(expected)
     for key, variable in expected.items():
-        assert np.array_equal(found[key], np.asarray(variable)), key
+        assert np.array_equal(tensors[key], np.asarray(variable)), key
 
 
 def test_a_half_precision_file_of_keras(tmp_path: Path) -> None:
@@ -427,11 +427,11 @@ def test_a_half_precision_file_of_keras(tmp_path: Path) -> None:
         keras.config.set_dtype_policy("float32")
     model.save_weights(tmp_path / "x.weights.h5")
 
-    found = contents(tmp_path / "x.weights.h5")
+    tensors = contents(tmp_path / "x.weights.h5")
 
-    assert found["logits/kernel"].dtype == np.float32
+    assert tensors["logits/kernel"].dtype == np.float32
     kernel = np.asarray(model.layers[0].kernel.numpy(), "f4")
-    assert np.array_equal(found["logits/kernel"], kernel)
+    assert np.array_equal(tensors["logits/kernel"], kernel)
 
 
 def test_links_out_of_a_keras_file_are_not_followed(tmp_path: Path) -> None:
@@ -480,12 +480,12 @@ def test_arrays_are_the_same_however_hdf5_keeps_them(
         compact.write(h5py.h5s.ALL, h5py.h5s.ALL, values)
         expected = {f"dense/{name}": np.asarray(data[()]) for name, data in layers.items()}
 
-    found = contents(pack(tmp_path / "x.h5"))
+    tensors = contents(pack(tmp_path / "x.h5"))
 
-    assert sorted(found) == sorted(expected)
+    assert sorted(tensors) == sorted(expected)
     for name, value in expected.items():
-        assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape), name
-        assert np.array_equal(found[name], value), name
+        assert (tensors[name].dtype, tensors[name].shape) == (value.dtype, value.shape), name
+        assert np.array_equal(tensors[name], value), name
 
 
 def test_a_keras_file_that_grew_shorter_is_told(tmp_path: Path) -> None:
@@ -634,15 +634,15 @@ def test_the_process_that_reads_ends_with_the_checkpoint(
 @pytest.fixture
 def processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
     """Return the processes that read, as they are started."""
-    found: list[subprocess.Popen[bytes]] = []
+    running: list[subprocess.Popen[bytes]] = []
     begin = apart._Worker.__init__
 
     def begun(worker: apart._Worker, kind: apart._Kind) -> None:
         begin(worker, kind)
-        found.append(worker._process)
+        running.append(worker._process)
 
     monkeypatch.setattr(apart._Worker, "__init__", begun)
-    return found
+    return running
 
 
 def test_the_process_that_reads_is_started_ahead_and_ends_even_if_nothing_is_opened(
@@ -657,7 +657,7 @@ def test_the_process_that_reads_is_started_ahead_and_ends_even_if_nothing_is_ope
     with started(tmp_path / "missing.h5"):
         pass
 
-    assert len(processes) == 2 and all(each.returncode is not None for each in processes)
+    assert len(processes) == 2 and all(process.returncode is not None for process in processes)
 
 
 def test_a_process_is_reused_after_files_of_another_kind(
@@ -669,7 +669,7 @@ def test_a_process_is_reused_after_files_of_another_kind(
             contents(path)
         contents(path)
 
-    assert [each.returncode for each in processes] == [-signal.SIGKILL]
+    assert [process.returncode for process in processes] == [-signal.SIGKILL]
 
 
 def entry(dtype: int, *dimensions: int, data: bytes) -> bytes:
@@ -835,10 +835,10 @@ def test_what_is_no_array_of_a_flax_file_is_left_out(tmp_path: Path) -> None:
     kernel = np.arange(6, dtype="f8").reshape(2, 3)
     state = {"step": 5, "name": "a", "none": None, "params": {"0": {1: {"kernel": kernel}}}}
 
-    found = contents(packed(state, tmp_path / "x.msgpack"))
+    tensors = contents(packed(state, tmp_path / "x.msgpack"))
 
-    assert list(found) == ["params/0/1/kernel"]
-    assert np.array_equal(found["params/0/1/kernel"], kernel)
+    assert list(tensors) == ["params/0/1/kernel"]
+    assert np.array_equal(tensors["params/0/1/kernel"], kernel)
 
 
 def test_a_large_array_of_a_flax_file_is_whole(

@@ -38,10 +38,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(wheel, check=True, cwd=folder)
     subprocess.run([sys.executable, "-m", "venv", str(folder / "env")], check=True)
     constraints = ["-c", str(ROOT / "constraints.txt")]
-    found = next(folder.glob("incgen-*.whl"))
+    built = next(folder.glob("incgen-*.whl"))
     python = folder / "env" / "bin" / "python"
     install = [str(python), "-m", "pip", "--disable-pip-version-check", "-qq", "install"]
-    subprocess.run([*install, *constraints, str(found)], check=True, cwd=folder)
+    subprocess.run([*install, *constraints, str(built)], check=True, cwd=folder)
     return folder
 
 

@@ -68,8 +68,8 @@ class Variant:
     def settings(self) -> dict[str, Any]:
         """Return the values of its parameters and constants."""
         text = self.file.read_text("utf-8")
-        found: dict[str, Any] = {} if self.heads is None else {"heads": self.heads}
-        return found | ({"classes": CLASSES} if "(classes = " in text else {})
+        settings: dict[str, Any] = {} if self.heads is None else {"heads": self.heads}
+        return settings | ({"classes": CLASSES} if "(classes = " in text else {})
 
     @property
     def file(self) -> Path:
@@ -98,11 +98,11 @@ class Variant:
 
 def variants() -> list[Variant]:
     """Return every shipped spec, with and without heads if it has any."""
-    found = []
+    shipped = []
     for path in sorted(SPECS.glob("*.inc")):
         has = re.search(r"^let heads = ", path.read_text("utf-8"), re.MULTILINE)
-        found += [Variant(path.stem, each) for each in ((False, True) if has else (None,))]
-    return found
+        shipped += [Variant(path.stem, heads) for heads in ((False, True) if has else (None,))]
+    return shipped
 
 
 @cache
@@ -121,7 +121,7 @@ def weights_of(graph: Graph) -> dict[str, Array]:
     Of a network in which small differences grow, half precision and integers would leave nothing.
     """
     random = np.random.default_rng(0)
-    found = {}
+    weights = {}
     for key, tensor in graph.tensors().items():
         if len(tensor.shape) > 1:
             value = random.normal(0, (2 / tensor.fan_in) ** 0.5, tensor.shape)
@@ -129,8 +129,8 @@ def weights_of(graph: Graph) -> dict[str, Array]:
             value = random.uniform(0.8, 1.25, tensor.shape)
         else:
             value = random.normal(0, 0.1, tensor.shape)
-        found[key] = value.astype("float32")
-    return found
+        weights[key] = value.astype("float32")
+    return weights
 
 
 @dataclass
@@ -186,8 +186,8 @@ class Subject:
     def wanted(self) -> Tensor:
         """Return the plain PyTorch model's output in evaluation."""
         with torch.no_grad():
-            found: Tensor = self.model(self.x)
-        return found
+            output: Tensor = self.model(self.x)
+        return output
 
     @property
     def normalises(self) -> bool:
@@ -342,8 +342,8 @@ def sync(subject: Subject) -> None:
 def update_bn(subject: Subject) -> None:
     """`update_bn` of `swa_utils`."""
     _needs_normalisation(subject)
-    found = torch_tools.averaged(subject.model, subject.x)
-    hold(found, torch_tools.statistics(subject.model, subject.x), 1e-4)
+    stats = torch_tools.averaged(subject.model, subject.x)
+    hold(stats, torch_tools.statistics(subject.model, subject.x), 1e-4)
 
 
 def functional_call(subject: Subject) -> None:
@@ -425,8 +425,8 @@ def tflite(subject: Subject) -> None:
 
 def tflite_int8(subject: Subject) -> None:
     """TFLite, static int8."""
-    found = keras_tools.in_tflite(subject.built, subject.y, subject.y)
-    hold(found, subject.expected, INT8)
+    outputs = keras_tools.in_tflite(subject.built, subject.y, subject.y)
+    hold(outputs, subject.expected, INT8)
 
 
 def mixed_float16(subject: Subject) -> None:
@@ -439,8 +439,8 @@ def mixed_float16(subject: Subject) -> None:
 def first_channels(subject: Subject) -> None:
     """`channels_first` in `keras.json`."""
     with keras_tools.channels_first():
-        found = keras_tools.outputs(subject.keras_model()(subject.y, training=False))
-    hold(found, subject.expected, 1e-5)
+        outputs = keras_tools.outputs(subject.keras_model()(subject.y, training=False))
+    hold(outputs, subject.expected, 1e-5)
 
 
 def on_torch(subject: Subject) -> None:
@@ -464,8 +464,8 @@ def _on_backend(subject: Subject, backend: str) -> None:
         (place / f"{name}.safetensors").write_bytes(subject.weights.read_bytes())
         np.save(place / f"{name}.npy", subject.y)
         keras_tools.on_backend(backend, place, "--outputs")
-        with np.load(place / f"{name}.npz") as found:
-            hold(dict(found), subject.expected, 1e-4)
+        with np.load(place / f"{name}.npz") as arrays:
+            hold(dict(arrays), subject.expected, 1e-4)
 
 
 Tool = Callable[[Subject], None]
@@ -564,17 +564,17 @@ class Task:
 def tried(task: Task) -> dict[str, Outcome]:
     """Return the outcome of each tool, by name."""
     torch.set_num_threads(1)
-    found = {}
+    outcomes = {}
     with tempfile.TemporaryDirectory() as folder:
         subject = Subject(task.variant, Path(folder))
         for tool in TOOLS[task.framework]:
             start = time.monotonic()
-            found[name_of(tool)] = came = outcome(tool, subject)
+            outcomes[name_of(tool)] = came = outcome(tool, subject)
             seconds = f"{time.monotonic() - start:.0f} s"
             words = f"{task.variant.name}, {tool.__name__}: {came.word} {came.reason}"
             print(f"{words.strip()}, {seconds}", file=sys.stderr, flush=True)
     keras.backend.clear_session()
-    return found
+    return outcomes
 
 
 def name_of(tool: Tool) -> str:
@@ -587,10 +587,10 @@ NAMES = [name_of(tool) for tools in TOOLS.values() for tool in tools]
 Outcomes = dict[Variant, dict[str, Outcome]]
 
 
-def columns(found: Outcomes) -> list[tuple[list[Variant], dict[str, Outcome]]]:
+def columns(results: Outcomes) -> list[tuple[list[Variant], dict[str, Outcome]]]:
     """Return the specs on which every tool had the same outcome, and that outcome."""
     groups: list[tuple[list[Variant], dict[str, Outcome]]] = []
-    for variant, outcomes in found.items():
+    for variant, outcomes in results.items():
         for members, common in groups:
             if common == outcomes:
                 members.append(variant)
@@ -603,16 +603,16 @@ def columns(found: Outcomes) -> list[tuple[list[Variant], dict[str, Outcome]]]:
 def heading(members: Sequence[Variant]) -> str:
     """Return the names of some specs; with and without heads counts as one."""
     names = []
-    for spec in dict.fromkeys(each.spec for each in members):
-        there = {each.heads for each in members if each.spec == spec}
+    for spec in dict.fromkeys(member.spec for member in members):
+        there = {member.heads for member in members if member.spec == spec}
         words = {(True,): " with heads", (False,): " without heads"}.get(tuple(there), "")
         names.append(f"`{spec}`{words}")
     return "<br>".join(names)
 
 
-def table(found: Outcomes) -> str:
+def table(results: Outcomes) -> str:
     """Return the table, with the reasons below it."""
-    groups = columns(found)
+    groups = columns(results)
     reasons: list[str] = []
     lines = [
         f"| tool | {' | '.join(heading(members) for members, _ in groups)} |",
@@ -642,10 +642,10 @@ def collected(chosen: Iterable[Variant]) -> Outcomes:
         died = Outcome("fails", "the process of one of them ended")
         names = [name_of(tool) for tool in TOOLS[task.framework]]
         parts[task] = dict.fromkeys(names, died) if came is None else came
-    found: Outcomes = {}
+    results: Outcomes = {}
     for task in tasks:
-        found.setdefault(task.variant, {}).update(parts[task])
-    return found
+        results.setdefault(task.variant, {}).update(parts[task])
+    return results
 
 
 #: Where the table stands in the page.
@@ -666,17 +666,17 @@ def main() -> int:
     if named and "--write" in sys.argv:
         print("--write takes no specs: the page has all of them", file=sys.stderr)
         return 2
-    chosen = [each for each in variants() if not named or each.spec in named]
-    if unknown := named - {each.spec for each in chosen}:
+    chosen = [variant for variant in variants() if not named or variant.spec in named]
+    if unknown := named - {variant.spec for variant in chosen}:
         print(f"there is no spec {', '.join(sorted(unknown))} in {SPECS.name}/", file=sys.stderr)
         return 2
     start = time.monotonic()
-    found = collected(chosen)
-    print(table(found))
+    results = collected(chosen)
+    print(table(results))
     if "--write" in sys.argv:
-        write(table(found))
+        write(table(results))
     print(f"{time.monotonic() - start:.0f} s", file=sys.stderr)
-    return int(any(came.word == "fails" for each in found.values() for came in each.values()))
+    return int(any(came.word == "fails" for row in results.values() for came in row.values()))
 
 
 if __name__ == "__main__":

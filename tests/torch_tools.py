@@ -118,13 +118,13 @@ def averaged(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
 def statistics(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
     """Return the statistics of what comes to each normalisation in training."""
     model = copy.deepcopy(model).train()
-    found: dict[str, Tensor] = {}
+    moments: dict[str, Tensor] = {}
 
     def see(name: str, norm: nn.Module, value: Tensor) -> None:
         axes = [0, *range(2, value.ndim)]
-        found[f"{name}.running_mean"] = value.mean(axes)
+        moments[f"{name}.running_mean"] = value.mean(axes)
         biased = type(norm).__name__.startswith("Biased")
-        found[f"{name}.running_var"] = value.var(axes, unbiased=not biased)
+        moments[f"{name}.running_var"] = value.var(axes, unbiased=not biased)
 
     for name, norm in model.named_modules():
         if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -132,7 +132,7 @@ def statistics(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
     torch.manual_seed(0)
     with torch.no_grad():
         model(x)
-    return found
+    return moments
 
 
 def called(model: nn.Module, x: Tensor) -> Made:

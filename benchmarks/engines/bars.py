@@ -103,15 +103,15 @@ SECONDS, TIMES_WEIGHTS = 1.0, 3.0
 
 def figures(results: Results) -> list[Figure]:
     """Return every figure, with what was measured, or that it was not."""
-    found: list[Figure] = []
+    result: list[Figure] = []
     for network in results.networks:
-        found += _not_slower(results, network)
-        found += (
+        result += _not_slower(results, network)
+        result += (
             _figure(f"{network}: {text}", results.speedup(cell, other), bar)
             for text, cell, other, bar in _compared(network)
         )
-        found.append(_share(results, network))
-    return found + list(_writing(results))
+        result.append(_share(results, network))
+    return result + list(_writing(results))
 
 
 def undecided(results: Results, network: str) -> set[Cell]:
@@ -121,15 +121,15 @@ def undecided(results: Results, network: str) -> set[Cell]:
         for work in (INFERENCE, STEP)
         for cell, other in _pairs(results, network, work)
     ]
-    found = set[Cell]()
-    for cell, other, bar in (*slow, *(each[1:] for each in _compared(network))):
+    result = set[Cell]()
+    for cell, other, bar in (*slow, *(row[1:] for row in _compared(network))):
         compared = results.speedup(cell, other)
         if compared is None:
             continue
         low, high = compared.interval
         if low < bar * (1 + NEAR) and high > bar * (1 - NEAR):
-            found |= {cell, other}
-    return found
+            result |= {cell, other}
+    return result
 
 
 def _pairs(results: Results, network: str, work: str) -> list[tuple[Cell, Cell]]:
@@ -145,10 +145,10 @@ def _compared(network: str) -> Iterator[tuple[str, Cell, Cell, float]]:
     """Yield what is compared with a bar: a text, both cells, and the bar."""
     for text, bar, ours, theirs, batches in _FASTER:
         for batch in batches:
-            cell, other = (Cell(network, *each, batch) for each in (ours, theirs))
+            cell, other = (Cell(network, *model, batch) for model in (ours, theirs))
             yield f"{text}, batch {batch}", cell, other, bar
     ours, theirs, bar = _STEPS
-    cell, other = (Cell(network, *each, STEP_BATCH, STEP) for each in (ours, theirs))
+    cell, other = (Cell(network, *model, STEP_BATCH, STEP) for model in (ours, theirs))
     yield f"PyTorch file / Keras on torch, training step, batch {STEP_BATCH}", cell, other, bar
 
 
@@ -221,15 +221,15 @@ _WRITTEN = {
 
 
 def _writing(results: Results) -> Iterator[Figure]:
-    for each in results.building:
-        if each.what not in _WRITTEN:
+    for written in results.building:
+        if written.what not in _WRITTEN:
             continue
-        seconds = statistics.median(each.seconds)
-        name = f"{each.network}: {_WRITTEN[each.what]}"
+        seconds = statistics.median(written.seconds)
+        name = f"{written.network}: {_WRITTEN[written.what]}"
         text = f"{seconds:.2f} s"
         yield Figure(f"{name}, whole command", text, f"under {SECONDS:g} s", seconds < SECONDS)
-        if each.peak is not None:
-            times = each.peak / results.networks[each.network]["weights"]
-            text = f"{times:.1f} times the weights  ({each.peak / 1e6:.0f} MB)"
+        if written.peak is not None:
+            times = written.peak / results.networks[written.network]["weights"]
+            text = f"{times:.1f} times the weights  ({written.peak / 1e6:.0f} MB)"
             bar = f"under {TIMES_WEIGHTS:g} times"
             yield Figure(f"{name}, memory at the peak", text, bar, times < TIMES_WEIGHTS)

@@ -30,7 +30,7 @@ def model_of(network: Network, name: str, folder: Path) -> Any:
         return model
     by_hand = import_file(REFERENCE / f"{network.name}_flax.py").BNInception
     other = nnx.eval_shape(lambda: by_hand(rngs=nnx.Rngs(0)))
-    ours, theirs = (nnx.to_flat_state(nnx.state(each)) for each in (model, other))
+    ours, theirs = (nnx.to_flat_state(nnx.state(module)) for module in (model, other))
     for (_, value), (_, variable) in zip(ours, theirs, strict=True):  # in the same order
         variable.set_value(value[...])
     return other

@@ -54,20 +54,20 @@ def load() -> float:
 
 def versions() -> dict[str, str]:
     """Return the version of each library that is installed."""
-    found = {}
+    result = {}
     for name in LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            result[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return result
 
 
 def _lines(path: Path) -> dict[str, str]:
     """Return what a file of `key : value` lines says first of each key."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     if path.exists():
         for line in path.read_text("utf-8", errors="replace").splitlines():
             key, _, value = line.partition(":")
-            found.setdefault(key.strip(), value.strip())
-    return found
+            values.setdefault(key.strip(), value.strip())
+    return values

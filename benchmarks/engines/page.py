@@ -47,8 +47,8 @@ def text(results: Results) -> str:
 
 def tables(results: Results) -> dict[str, str]:
     """Return what stands in the page, by the name of its place."""
-    found = {f"benchmark {name}": _markdown(table(results)) for name, table in _TABLES.items()}
-    return {"benchmark machine": described(results), **found}
+    texts = {f"benchmark {name}": _markdown(table(results)) for name, table in _TABLES.items()}
+    return {"benchmark machine": described(results), **texts}
 
 
 def write(results: Results) -> list[Path]:
@@ -57,7 +57,7 @@ def write(results: Results) -> list[Path]:
 
     fresh = tables(results)
     page = PAGE.read_text("utf-8")
-    page = _MARKED.sub(lambda found: f"{found[1]}{fresh[found[2]]}\n<!-- end -->", page)
+    page = _MARKED.sub(lambda match: f"{match[1]}{fresh[match[2]]}\n<!-- end -->", page)
     PAGE.write_text(page, "utf-8")
     return [PAGE, *plot(results, PLOTS)]
 
@@ -85,15 +85,15 @@ def _bars(results: Results) -> Table:
     """Return the figures with a column for each network."""
     marks = {True: "✓ ", False: "✗ ", None: ""}
     rows: dict[tuple[str, str], dict[str, str]] = {}
-    for each in bars.figures(results):
-        network, _, what = each.name.partition(": ")
-        measured = marks[each.reached] + each.value.replace("  ", " ")
-        rows.setdefault((what, each.bar), {})[network] = measured
+    for figure in bars.figures(results):
+        network, _, what = figure.name.partition(": ")
+        measured = marks[figure.reached] + figure.value.replace("  ", " ")
+        rows.setdefault((what, figure.bar), {})[network] = measured
     networks = [*results.networks]
-    found = [
+    cells = [
         (what, bar, *(of.get(name, "") for name in networks)) for (what, bar), of in rows.items()
     ]
-    return ("what", "bar", *networks), found
+    return ("what", "bar", *networks), cells
 
 
 def _inference(network: str) -> Callable[[Results], Table]:
@@ -117,12 +117,12 @@ def _inference(network: str) -> Callable[[Results], Table]:
 
 def _models(results: Results, network: str, work: str) -> list[tuple[str, str]]:
     """Return the engines and models that were measured, each once."""
-    found = [
+    models = [
         (cell.engine, cell.model)
         for cell in results.times
         if (cell.network, cell.work) == (network, work) and cell.model != CONVOLUTION
     ]
-    return sorted(dict.fromkeys(found), key=lambda each: list(ENGINES).index(each[0]))
+    return sorted(dict.fromkeys(models), key=lambda model: list(ENGINES).index(model[0]))
 
 
 def _named(network: str, engine: str, model: str) -> str:
@@ -146,13 +146,13 @@ def _rate(results: Results, cell: Cell) -> str:
 
 def _ratio(results: Results, cells: list[Cell]) -> str:
     """Return how many times faster than the published model of its engine, by batch."""
-    found = []
+    ratios = []
     for cell in cells:
         other = Cell(cell.network, cell.engine, PUBLISHED, cell.batch, cell.work)
         compared = results.speedup(cell, other) if cell.model != PUBLISHED else None
         if compared is not None:
-            found.append(f"{compared.ratio:.2f}")
-    return ", ".join(found)
+            ratios.append(f"{compared.ratio:.2f}")
+    return ", ".join(ratios)
 
 
 def _steps(results: Results) -> Table:
@@ -173,9 +173,11 @@ def _steps(results: Results) -> Table:
 
 def _building(results: Results) -> Table:
     rows: list[tuple[str, ...]] = []
-    for each in results.building:
-        memory = f"{each.peak / 1e6:.0f} MB" if each.peak is not None else ""
-        rows.append((each.network, each.what, f"{statistics.median(each.seconds):.2f} s", memory))
+    for built in results.building:
+        memory = f"{built.peak / 1e6:.0f} MB" if built.peak is not None else ""
+        rows.append(
+            (built.network, built.what, f"{statistics.median(built.seconds):.2f} s", memory)
+        )
     return ("network", "what", "time", "memory at the peak"), rows
 
 
@@ -200,7 +202,7 @@ def _costs(results: Results, network: str) -> Iterable[tuple[str, int]]:
 
 
 def _missing(results: Results) -> Table:
-    return ("not measured", "why"), [(each.what, each.why) for each in results.missing]
+    return ("not measured", "why"), [(missing.what, missing.why) for missing in results.missing]
 
 
 _TABLES: dict[str, Callable[[Results], Table]] = {

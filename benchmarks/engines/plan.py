@@ -181,17 +181,17 @@ def cells(
         every: Whether engines that compile for each batch are measured with all batches, and not
             only with the largest.
     """
-    found: list[Cell] = []
+    result: list[Cell] = []
     for engine in engines:
         chosen = batches if every or not engine.compiles else [max(batches)]
         for model in engine.models:
             if model == PUBLISHED and engine.family not in network.peers:
                 continue
             sizes = [max(batches)] if model == CONVOLUTION else chosen
-            found += [Cell(network.name, engine.name, model, batch) for batch in sizes]
+            result += [Cell(network.name, engine.name, model, batch) for batch in sizes]
         if steps:
-            found += [Cell(network.name, engine.name, m, STEP_BATCH, STEP) for m in engine.steps]
-    return found
+            result += [Cell(network.name, engine.name, m, STEP_BATCH, STEP) for m in engine.steps]
+    return result
 
 
 def plain_multiply_adds() -> int:

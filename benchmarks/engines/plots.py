@@ -72,16 +72,16 @@ def _figure(results: Results, network: str) -> Figure:
 def _bars(axes: Axes, results: Results, cells: list[Cell], engines: list[str]) -> None:
     """Draw the bars of a batch: the median, with a line from the slowest round to the fastest."""
     for place, engine in enumerate(engines):
-        found = sorted(
+        drawn = sorted(
             (cell for cell in cells if cell.engine == engine),
             key=lambda cell: list(_SHOWN).index(cell.model),
         )
-        thick = _THICK / max(len(found), 3)
-        for number, cell in enumerate(found):
+        thick = _THICK / max(len(drawn), 3)
+        for number, cell in enumerate(drawn):
             times = results.times[cell]
             middle = cell.batch / statistics.median(times)
             spread = [[middle - cell.batch / max(times)], [cell.batch / min(times) - middle]]
-            height = place + (number - (len(found) - 1) / 2) * thick
+            height = place + (number - (len(drawn) - 1) / 2) * thick
             axes.barh(height, middle, thick * 0.92, color=_SHOWN[cell.model][1])
             axes.errorbar(middle, height, xerr=spread, color="#333333", linewidth=0.8)
             end = cell.batch / min(times)

@@ -94,10 +94,10 @@ class Results:
 def write(results: Results, path: Path) -> None:
     """Write results to a file, a cell on a line."""
     content = {name: getattr(results, name) for name in Results.__slots__}
-    content["missing"] = [asdict(each) for each in results.missing]
-    content["building"] = [asdict(each) for each in results.building]
+    content["missing"] = [asdict(missing) for missing in results.missing]
+    content["building"] = [asdict(building) for building in results.building]
     content["times"] = [
-        {**asdict(cell), "seconds": [round(each, 6) for each in seconds]}
+        {**asdict(cell), "seconds": [round(time, 6) for time in seconds]}
         for cell, seconds in results.times.items()
     ]
     lines = [f"{json.dumps(key)}: {_lines(value)}" for key, value in content.items()]
@@ -108,15 +108,15 @@ def write(results: Results, path: Path) -> None:
 def _lines(value: Any) -> str:
     if not isinstance(value, list) or not value:
         return json.dumps(value)
-    return "[\n" + ",\n".join(f"  {json.dumps(each)}" for each in value) + "\n]"
+    return "[\n" + ",\n".join(f"  {json.dumps(item)}" for item in value) + "\n]"
 
 
 def read(path: Path) -> Results:
     """Read what `write` wrote."""
     content = json.loads(path.read_text("utf-8"))
-    content["missing"] = [Missing(**each) for each in content["missing"]]
+    content["missing"] = [Missing(**row) for row in content["missing"]]
     content["building"] = [
-        Building(**{**each, "seconds": tuple(each["seconds"])}) for each in content["building"]
+        Building(**{**row, "seconds": tuple(row["seconds"])}) for row in content["building"]
     ]
     content["times"] = dict(_timed(content["times"]))
     return Results(**content)

@@ -133,16 +133,16 @@ def _made_ready(
         return answers
 
     with ThreadPoolExecutor(2) as executor:
-        found = dict(pair for each in executor.map(prepare, processes) for pair in each)
+        by_cell = dict(pair for pairs in executor.map(prepare, processes) for pair in pairs)
     ready = []
     for cell in cells:
-        fault = found[cell].get("error")
-        difference = found[cell].get("difference", 0.0)
+        fault = by_cell[cell].get("error")
+        difference = by_cell[cell].get("difference", 0.0)
         if fault is None and not agrees(cell, difference):
             fault = f"its output differs by {difference:.1e}, more than {AGREEMENT:g}"
         if fault is None:
             ready.append(cell)
-            if "difference" in found[cell]:
+            if "difference" in by_cell[cell]:
                 results.differences[str(cell)] = difference
         else:
             results.missing.append(Missing(str(cell), fault))

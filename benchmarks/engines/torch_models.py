@@ -58,9 +58,9 @@ def model_of(network: Network, name: str, folder: Path) -> nn.Module:
     if name == CONVOLUTION:
         return nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False).eval()
     if name == PUBLISHED:
-        found = published(network)
-        found.load_state_dict(torch.load(folder / "published.pt"))
-        return found
+        model = published(network)
+        model.load_state_dict(torch.load(folder / "published.pt"))
+        return model
     if name == PNNX:
         return _converted(folder / PNNX)
     from safetensors.torch import load_model

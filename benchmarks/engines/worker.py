@@ -77,8 +77,8 @@ class Worker:
     def _difference(self, cell: Cell, output: np.ndarray) -> float:
         spec = self.network.spec(self.process)
         expected = np.load(expected_of(self.folder, spec))[: cell.batch]
-        found = output[:COMPARED]
-        return float(np.abs(found - expected).max() / np.abs(expected).max())
+        computed = output[:COMPARED]
+        return float(np.abs(computed - expected).max() / np.abs(expected).max())
 
     def turn(self, cell: Cell, short: bool) -> float:
         """Return the median seconds of the passes of a turn."""

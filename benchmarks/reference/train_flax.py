@@ -62,7 +62,7 @@ def folder() -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 def read(files: list[Path], numbers: np.ndarray) -> np.ndarray:
     """Return random crops of images, mirrored or not."""
-    return np.stack([augmented(*each) for each in zip(files, numbers, strict=True)])
+    return np.stack([augmented(*pair) for pair in zip(files, numbers, strict=True)])
 
 
 def augmented(file: Path, r: np.ndarray) -> np.ndarray:

@@ -59,7 +59,7 @@ def keep(case: Case, folder: Path, name: str) -> Path:
         path = folder / f"{name}.inc"
         files.replace(path, case.data)
         return path
-    texts = {each: data.decode("latin-1") for each, data in case.files}
+    texts = {file: data.decode("latin-1") for file, data in case.files}
     content = {"main": case.main, "settings": case.settings, "files": texts}
     path = folder / f"{name}.json"
     files.replace(path, f"{json.dumps(content, indent=2)}\n".encode())

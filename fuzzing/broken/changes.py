@@ -39,26 +39,26 @@ def broken(dice: Random, text: str, others: Corpus) -> str:
 
 def tokens(dice: Random, text: str, others: Corpus) -> str:
     """Delete, duplicate or swap some tokens, or put others in their place."""
-    found = _TOKEN.findall(text) or ["x"]
+    parts = _TOKEN.findall(text) or ["x"]
     for _ in range(dice.randint(1, 3)):
-        i, j = dice.randrange(len(found)), dice.randrange(len(found))
+        i, j = dice.randrange(len(parts)), dice.randrange(len(parts))
         match dice.randrange(7):
             case 0:
-                del found[i]
+                del parts[i]
             case 1:
-                found.insert(i, found[j])
+                parts.insert(i, parts[j])
             case 2:
-                found[i], found[j] = found[j], found[i]
+                parts[i], parts[j] = parts[j], parts[i]
             case 3:
-                found[i] = dice.choice(_TOKEN.findall(others.any(dice)) or [" "])
+                parts[i] = dice.choice(_TOKEN.findall(others.any(dice)) or [" "])
             case 4:
-                found[i] = dice.choice((*hostile.WORDS, "{", "}", "(", ")", "->", "=", ":", "\n"))
+                parts[i] = dice.choice((*hostile.WORDS, "{", "}", "(", ")", "->", "=", ":", "\n"))
             case 5:
-                found[i:i] = [" ", dice.choice(hostile.WORDS), " "]
+                parts[i:i] = [" ", dice.choice(hostile.WORDS), " "]
             case _:
-                del found[i : i + dice.randint(1, 9)]
-        found = found or ["x"]
-    return "".join(found)
+                del parts[i : i + dice.randint(1, 9)]
+        parts = parts or ["x"]
+    return "".join(parts)
 
 
 def number(dice: Random, text: str, others: Corpus) -> str:
@@ -76,10 +76,10 @@ def window(dice: Random, text: str, others: Corpus) -> str:
 
 def name(dice: Random, text: str, others: Corpus) -> str:
     """Replace a name with a bad one: in one place, or wherever the old one was."""
-    found = _NAME.findall(text)
-    if not found:
+    names = _NAME.findall(text)
+    if not names:
         return text
-    old, new = dice.choice(found), dice.choice(hostile.NAMES)
+    old, new = dice.choice(names), dice.choice(hostile.NAMES)
     if dice.random() < 0.5:
         return re.sub(rf"\b{re.escape(old)}\b", lambda _: new, text)
     return _replaced(dice, text, re.compile(rf"\b{re.escape(old)}\b"), new)
@@ -98,7 +98,7 @@ def op(dice: Random, text: str, others: Corpus) -> str:
     form = dice.choice(
         ("{0} 3x3 4", "{0} 4", "{0}", "{0} 3x3/2", "{0} max 3x3", "{0} 0.5", "{0} 1x1 c")
     )
-    places = [found.start() for found in _STATEMENT_END.finditer(text)]
+    places = [match.start() for match in _STATEMENT_END.finditer(text)]
     if not places:
         return text
     place = dice.choice(places)
@@ -119,7 +119,7 @@ def attribute(dice: Random, text: str, others: Corpus) -> str:
     value = dice.choice(
         (value, value, "[0, 1, 2, 3]", "[0, 1]", "normal(0.1)", "constant(c)", "valid")
     )
-    places = [found.start() for found in _STATEMENT_END.finditer(text)]
+    places = [match.start() for match in _STATEMENT_END.finditer(text)]
     place = dice.choice(places) if places else 0
     return f"{text[:place]} {dice.choice(_ATTRIBUTES)}={value}{text[place:]}"
 
@@ -132,10 +132,10 @@ def string(dice: Random, text: str, others: Corpus) -> str:
 
 
 def _replaced(dice: Random, text: str, pattern: re.Pattern[str], new: str) -> str:
-    found = list(pattern.finditer(text))
-    if not found:
+    matches = list(pattern.finditer(text))
+    if not matches:
         return text
-    place = dice.choice(found)
+    place = dice.choice(matches)
     return text[: place.start()] + new + text[place.end() :]
 
 
@@ -147,27 +147,27 @@ def comment(dice: Random, text: str, others: Corpus) -> str:
     said = dice.choice(hostile.TEXTS)
     mark = dice.choice(("##", "##", "## ", "## ", "#", "# "))
     lines = "".join(f"{mark}{line}\n" for line in said.split("\n"))
-    places = [found.start() for found in _LINE_START.finditer(text)]
+    places = [match.start() for match in _LINE_START.finditer(text)]
     place = 0 if dice.random() < 0.3 else dice.choice(places)
     return text[:place] + lines + text[place:]
 
 
 def lines(dice: Random, text: str, others: Corpus) -> str:
     """Delete, duplicate or swap a line, or insert one from another spec."""
-    found = text.split("\n")
-    i, j = dice.randrange(len(found)), dice.randrange(len(found))
+    rows = text.split("\n")
+    i, j = dice.randrange(len(rows)), dice.randrange(len(rows))
     match dice.randrange(5):
         case 0:
-            del found[i : i + dice.randint(1, 3)]
+            del rows[i : i + dice.randint(1, 3)]
         case 1:
-            found.insert(j, found[i])
+            rows.insert(j, rows[i])
         case 2:
-            found[i], found[j] = found[j], found[i]
+            rows[i], rows[j] = rows[j], rows[i]
         case 3:
-            found.insert(i, dice.choice(others.any(dice).split("\n")))
+            rows.insert(i, dice.choice(others.any(dice).split("\n")))
         case _:
-            found[i : i + 2] = ["".join(found[i : i + 2])]
-    return "\n".join(found)
+            rows[i : i + 2] = ["".join(rows[i : i + 2])]
+    return "\n".join(rows)
 
 
 _WRAPS = (
@@ -190,14 +190,14 @@ _WRAPS = (
 
 def blocks(dice: Random, text: str, others: Corpus) -> str:
     """Delete, duplicate, swap or move the content of braces, or wrap it in something."""
-    found = _braces(text)
-    if not found:
+    braces = _braces(text)
+    if not braces:
         return text
-    start, end = dice.choice(found)
+    start, end = dice.choice(braces)
     inner = text[start + 1 : end]
     match dice.randrange(4):
         case 0:
-            first, last = dice.choice(found)
+            first, last = dice.choice(braces)
             made = text[first + 1 : last]
         case 1:
             other = others.any(dice)
@@ -218,13 +218,13 @@ def blocks(dice: Random, text: str, others: Corpus) -> str:
 
 def _braces(text: str) -> list[tuple[int, int]]:
     """Return the positions of braces and of those that close them."""
-    found, opened = [], []
+    pairs, opened = [], []
     for place, sign in enumerate(text):
         if sign == "{":
             opened.append(place)
         elif sign == "}" and opened:
-            found.append((opened.pop(), place))
-    return found
+            pairs.append((opened.pop(), place))
+    return pairs
 
 
 def spliced(dice: Random, text: str, others: Corpus) -> str:
@@ -289,7 +289,7 @@ def default(dice: Random, text: str, others: Corpus) -> str:
     value = dice.choice(
         (hostile.number(dice), dice.choice(hostile.WORDS), "1x1", "[1, 2, 3, 4]", '"a"')
     )
-    place = dice.choice([found.start() for found in _LINE_START.finditer(text)])
+    place = dice.choice([match.start() for match in _LINE_START.finditer(text)])
     return f"{text[:place]}default {owner} {argument}={value}\n{text[place:]}"
 
 

@@ -55,7 +55,7 @@ def _identifiers(tree: ast.AST) -> Iterator[str]:
             if isinstance(value, str) and not isinstance(node, ast.Constant):
                 yield value
             elif isinstance(value, list):
-                yield from (each for each in value if isinstance(each, str))
+                yield from (item for item in value if isinstance(item, str))
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:

@@ -53,7 +53,7 @@ def corpus(folders: Iterable[Path] = ()) -> Corpus:
 
 def _examples(page: str) -> list[str]:
     """Return the specs on a page, with parts of one spec put together."""
-    found = []
+    specs = []
     for info, text in _FENCE.findall(page):
         how, _, rest = info.strip().partition(" ")
         if how in ("body", "block"):
@@ -64,8 +64,8 @@ def _examples(page: str) -> list[str]:
                 "unit conv_bn = conv bias=false -> bn -> relu\n"
                 f"{above}network example {{\n    input 16x16 8\n    {use}\n}}\n"
             )
-        found.append(text)
-    return found
+        specs.append(text)
+    return specs
 
 
 def _piece(dice: Random, text: str) -> str:

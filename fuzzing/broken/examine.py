@@ -68,23 +68,23 @@ def examine_spec(case: Case, folder: Path, look: str = "") -> tuple[str, ...]:
         graph = compiling.compile_spec(path, values, report=report)
         sources = api.emit_all(graph, api.find_targets(list(TARGETS)))
     except SpecError as error:
-        found = error.diagnostics
-        if not any(each.severity is Severity.ERROR for each in found):
+        diagnostics = error.diagnostics
+        if not any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics):
             raise Failure("no error", "a SpecError holds warnings only") from error
-        ends = tuple(dict.fromkeys(each.code.value for each in found))
+        ends = tuple(dict.fromkeys(diagnostic.code.value for diagnostic in diagnostics))
     except compiling.RequestError as error:
         if not str(error):
             raise Failure("no message", "a RequestError says nothing") from error
-        found, ends = (), (REFUSED,)
+        diagnostics, ends = (), (REFUSED,)
     else:
-        found, ends = tuple(report.diagnostics), (CLEAN,)
-    _check_diagnostics(found)
+        diagnostics, ends = tuple(report.diagnostics), (CLEAN,)
+    _check_diagnostics(diagnostics)
     if graph is not None:
         for name, source in sources.items():
             code.check(case, name, source)
     if look == "build":
         _check_build(path, folder, values, sources)
-    elif look == "format" and not any(each.code in _UNREAD for each in found):
+    elif look == "format" and not any(diagnostic.code in _UNREAD for diagnostic in diagnostics):
         _check_format(path, parsed=graph is not None)
     elif look == "show" and graph is not None:
         _check_shown(graph)
@@ -110,13 +110,13 @@ def _values(settings: Sequence[str]) -> dict[str, Value]:
 # ---------------------------------------------------------------- diagnostics
 
 
-def _check_diagnostics(found: Sequence[Diagnostic]) -> None:
+def _check_diagnostics(diagnostics: Sequence[Diagnostic]) -> None:
     """Check that each has a message and a place in its file, and can be shown in every form."""
-    for each in found:
-        if not each.message.strip():
-            raise Failure("no message", each.code.value)
-        span = each.span
-        for place in (span, *(note.span for note in each.notes)):
+    for diagnostic in diagnostics:
+        if not diagnostic.message.strip():
+            raise Failure("no message", diagnostic.code.value)
+        span = diagnostic.span
+        for place in (span, *(note.span for note in diagnostic.notes)):
             if place is None:
                 continue
             text = place.source.text
@@ -124,15 +124,15 @@ def _check_diagnostics(found: Sequence[Diagnostic]) -> None:
                 raise Failure("bad place", f"{place.start}-{place.end} of {len(text)}")
             if place.line > len(place.source.lines):
                 raise Failure("bad place", f"line {place.line}")
-        if span is None and not each.file:
-            raise Failure("no place", each.headline)
-        _check_lines(each.headline, 1)
-        for line in each.render().split("\n"):
+        if span is None and not diagnostic.file:
+            raise Failure("no place", diagnostic.headline)
+        _check_lines(diagnostic.headline, 1)
+        for line in diagnostic.render().split("\n"):
             _check_lines(line, 1)
-    _check_lines(render(found), None)
-    listed = json.loads(render_json(found))
-    if len(listed) != len(found):
-        raise Failure("bad JSON", f"{len(listed)} of {len(found)}")
+    _check_lines(render(diagnostics), None)
+    listed = json.loads(render_json(diagnostics))
+    if len(listed) != len(diagnostics):
+        raise Failure("bad JSON", f"{len(listed)} of {len(diagnostics)}")
 
 
 #: Nobody reads longer lines in a report.

@@ -160,8 +160,8 @@ def _shifted(dice: Random, entry: dict[str, Any]) -> None:
         entry["data_offsets"] = [n + by for n in offsets]
 
 
-def _deep(found: re.Match[str]) -> str:
-    depth = int(found[1])
+def _deep(match: re.Match[str]) -> str:
+    depth = int(match[1])
     return "[" * depth + "]" * depth
 
 

@@ -82,10 +82,10 @@ class Report:
         slow = ", ".join(f"{seconds:.2f} s (input {number})" for seconds, number in self.slowest)
         lines.append(f"slowest: {slow}")
         lines.append(f"peak memory: {self.memory / 2**20:,.0f} MiB")
-        kinds = Counter(each.kind for each in self.failures)
+        kinds = Counter(failure.kind for failure in self.failures)
         lines.append(f"failures: {len(self.failures)}")
         for kind, count in kinds.most_common():
-            first = next(each for each in self.failures if each.kind == kind)
+            first = next(failure for failure in self.failures if failure.kind == kind)
             place = f", kept as {first.kept}" if first.kept else ""
             lines.append(f"  {count} x {kind}: input {first.number}{place}")
             lines += [f"      {line}" for line in first.detail.splitlines()]

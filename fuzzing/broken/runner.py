@@ -75,7 +75,7 @@ def run(
         for worker in workers:
             worker.end()
         folder.cleanup()  # what a killed process leaves behind
-    report.failures.sort(key=lambda each: each.number)
+    report.failures.sort(key=lambda failure: failure.number)
     if keep is not None:
         _save(report, keep)
     return report
@@ -84,11 +84,11 @@ def run(
 def _save(report: Report, folder: Path) -> None:
     """Save one case of each kind of failure."""
     known = set[str]()
-    for each in report.failures:
-        if each.kind not in known and each.case is not None:
-            known.add(each.kind)
-            words = re.sub(r"\W+", "_", each.kind).strip("_").lower()
-            each.kept = cases.keep(each.case, folder, f"{words}_{each.number}")
+    for failure in report.failures:
+        if failure.kind not in known and failure.case is not None:
+            known.add(failure.kind)
+            words = re.sub(r"\W+", "_", failure.kind).strip("_").lower()
+            failure.kept = cases.keep(failure.case, folder, f"{words}_{failure.number}")
 
 
 # ---------------------------------------------------------------- processes
@@ -137,23 +137,23 @@ class _Worker:
 
     def collected(self) -> list[Report]:
         """Return what the worker has sent so far; replace the worker if it has died."""
-        found: list[Report] = []
+        reports: list[Report] = []
         try:
             while self.running and self.results.poll():
                 number, part = self.results.recv()
-                found.append(part)
+                reports.append(part)
                 if number is None:
                     self.running = False
                     self.end()
                 else:
                     self.numbers = self.numbers[self.numbers.index(number) + 1 :]
         except EOFError:
-            found.append(self.replaced("crash"))
-            return found
+            reports.append(self.replaced("crash"))
+            return reports
         patience = self.subject.bounds.waiting + _GRACE
         if self.running and time.monotonic() - self.shared.began.value > patience:
-            found.append(self.replaced("hang that cannot be interrupted"))
-        return found
+            reports.append(self.replaced("hang that cannot be interrupted"))
+        return reports
 
     def replaced(self, kind: str) -> Report:
         """Continue without the current input of the process, which is the failure."""

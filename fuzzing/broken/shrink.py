@@ -57,8 +57,8 @@ def _with_less(case: Case, name: str, pattern: re.Pattern[bytes], again: _Tries)
     data = dict(case.files)[name]
     if pattern is _BYTE and len(data) > _BYTES:
         return case
-    found = _minimal(pattern.findall(data), lambda parts: again(_with_data(case, name, parts)))
-    return _with_data(case, name, found)
+    left = _minimal(pattern.findall(data), lambda parts: again(_with_data(case, name, parts)))
+    return _with_data(case, name, left)
 
 
 def _with_data(case: Case, name: str, parts: Sequence[bytes]) -> Case:

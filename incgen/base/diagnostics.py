@@ -191,7 +191,7 @@ class Reporter:
     def __init__(self) -> None:
         """Start empty."""
         self.errors = 0
-        self._found: dict[tuple[object, ...], Diagnostic] = {}
+        self._diagnostics: dict[tuple[object, ...], Diagnostic] = {}
 
     def error(self, code: Code, span: Span | None, message: str, **more: Unpack[More]) -> None:
         """Record an error, once per place and message; the `MAX_ERRORS`th raises `SpecError`."""
@@ -214,9 +214,9 @@ class Reporter:
     def _add(self, diagnostic: Diagnostic) -> None:
         # An error in a block that is used ten times is one error.
         key = (diagnostic.code, diagnostic.span, diagnostic.message, diagnostic.file)
-        if key in self._found:
+        if key in self._diagnostics:
             return
-        self._found[key] = diagnostic
+        self._diagnostics[key] = diagnostic
         if diagnostic.severity is Severity.ERROR:
             self.errors += 1
             if self.errors >= MAX_ERRORS:
@@ -230,7 +230,7 @@ class Reporter:
     @property
     def diagnostics(self) -> list[Diagnostic]:
         """Return everything recorded, by location."""
-        return sorted(self._found.values(), key=_order)
+        return sorted(self._diagnostics.values(), key=_order)
 
     def stop_on_errors(self) -> None:
         """Raise everything recorded as a `SpecError` if it includes an error."""

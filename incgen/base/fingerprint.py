@@ -77,6 +77,6 @@ def _parts(root: ast.AST) -> Iterator[str]:
 
 def _comments(source: str) -> Iterator[str]:
     """Yield the words of all comments, so that refilled comments count as the same."""
-    found = (match.group() for match in _STRING_OR_COMMENT.finditer(source))
-    words = [word for each in found if each[0] == "#" for word in each.lstrip("#: ").split()]
+    tokens = (match.group() for match in _STRING_OR_COMMENT.finditer(source))
+    words = [word for token in tokens if token[0] == "#" for word in token.lstrip("#: ").split()]
     yield " ".join(words)

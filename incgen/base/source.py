@@ -76,5 +76,5 @@ class Located:
 
 def line_end(text: str, offset: int) -> int:
     """Return the end of the line that an offset is on, without its newline."""
-    found = text.find("\n", offset)
-    return len(text) if found < 0 else found
+    end = text.find("\n", offset)
+    return len(text) if end < 0 else end

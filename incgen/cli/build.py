@@ -89,7 +89,7 @@ def build(
     from incgen.output import sealed
     from incgen.targets import ONNX
 
-    found, names = api.find_with_onnx(targets, style_of(templates, line_length))
+    chosen, names = api.find_with_onnx(targets, style_of(templates, line_length))
     of_onnx = options_of(given, specs, ONNX in names)
     _check_output(specs, len(names), output, recipe, of_onnx, check=check)
     graphs, trained = _compiled(specs, recipe, parameters, deploy)
@@ -97,24 +97,24 @@ def build(
         return FAULTS
     if output == "-":
         (graph,) = graphs
-        print_text(sealed(api.emit_all(graph, found)[found[0].name], graph.digest()))
+        print_text(sealed(api.emit_all(graph, chosen)[chosen[0].name], graph.digest()))
         return OK
-    sources, file = _written(graphs, found, output, trained, of_onnx, check=check, force=force)
+    sources, file = _written(graphs, chosen, output, trained, of_onnx, check=check, force=force)
     files: list[GeneratedFile | OnnxFile] = [*sources, *([] if file is None else [file])]
-    for each in files:
+    for result in files:
         if not check:
-            say(f"{'wrote' if each.changed else 'unchanged'} {each.path}")
-        elif each.changed:
-            say(f"{each.path} {each.difference()}")
+            say(f"{'wrote' if result.changed else 'unchanged'} {result.path}")
+        elif result.changed:
+            say(f"{result.path} {result.difference()}")
     if check:
-        print_text("".join(each.diff() for each in files))
+        print_text("".join(r.diff() for r in files))
     _say_left_over(graphs, sources, file)
-    return FAULTS if check and any(each.changed for each in files) else OK
+    return FAULTS if check and any(r.changed for r in files) else OK
 
 
 def _written(
     graphs: Sequence[Graph],
-    found: Sequence[Target],
+    targets: Sequence[Target],
     output: str | None,
     recipe: Recipe | None,
     of_onnx: dict[str, Any],
@@ -132,14 +132,14 @@ def _written(
         file = None
         if of_onnx:
             (graph,) = graphs
-            names = [*(target.name for target in found), ONNX]
+            names = [*(target.name for target in targets), ONNX]
             place = places(stem_of(graph), names, output)[ONNX]
             made = onnx_file(graph, place, of_onnx, check=check, force=force)
             file = stack.enter_context(made)
         stack.enter_context(waiting("writing the source"))
         sources = (
-            api.build_graphs(graphs, found, output, recipe=recipe, force=force, check=check)
-            if found
+            api.build_graphs(graphs, targets, output, recipe=recipe, force=force, check=check)
+            if targets
             else []
         )
     return sources, file
@@ -187,8 +187,8 @@ def _compiled(
         if deploy is not False:
             message = "--recipe trains a network, and one built with --deploy cannot be"
             raise click.UsageError(message)
-        graph, found = compiled_recipe(specs[0], recipe, parameters, warn=True)
-        return [graph], found
+        graph, trained = compiled_recipe(specs[0], recipe, parameters, warn=True)
+        return [graph], trained
     graphs = all_compiled(specs, parameters)
     if graphs is None:
         return None, None
@@ -206,13 +206,13 @@ def _say_left_over(
     from incgen.targets import TARGETS
 
     programs = [graph.program for graph in graphs if graph.program.file != STDIN]
-    made = [Made(each.file, each.network.name, each.recipes) for each in programs]
+    made = [Made(program.file, program.network.name, program.recipes) for program in programs]
     for path, what in left_over(made, [file.path for file in files], TARGETS).items():
         say(f"{path} {what}")
     if of_onnx is not None and made:
         from incgen.onnx.files import left_over as left_over_files
 
-        (each,) = made
-        renamed = f"the network of {each.file} is called `{each.network}` now; if so, remove it"
-        for path in left_over_files(of_onnx.path, each.file, each.network):
+        (spec,) = made
+        renamed = f"the network of {spec.file} is called `{spec.network}` now; if so, remove it"
+        for path in left_over_files(of_onnx.path, spec.file, spec.network):
             say(f"{path} may be left over: {renamed}")

@@ -80,7 +80,7 @@ def _recipes(context: click.Context) -> Iterable[str]:
     from incgen.syntax.loader import load
     from incgen.syntax.tree import Recipe
 
-    return (each.name.text for each in load(Path(_spec_of(context))).spec.of(Recipe))
+    return (recipe.name.text for recipe in load(Path(_spec_of(context))).spec.of(Recipe))
 
 
 def _settings(context: click.Context) -> Iterable[str]:
@@ -107,7 +107,7 @@ def _ops(context: click.Context) -> Iterable[str]:
 def _codes(context: click.Context) -> Iterable[str]:
     from incgen.base.diagnostics import Code
 
-    return (each.value for each in Code)
+    return (code.value for code in Code)
 
 
 def _templates(context: click.Context) -> Iterable[str]:

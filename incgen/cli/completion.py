@@ -72,10 +72,10 @@ def completion(context: click.Context, shell: str) -> int:
     """
     from click.shell_completion import get_completion_class
 
-    found = get_completion_class(shell)
-    assert found is not None
+    cls = get_completion_class(shell)
+    assert cls is not None
     program = context.find_root().command
-    script = found(program, {}, "incgen", "_INCGEN_COMPLETE").source()
+    script = cls(program, {}, "incgen", "_INCGEN_COMPLETE").source()
     for old, new in _CHANGES[shell]:
         script = script.replace(old, new)
     print_text(f"{script}\n")

@@ -75,21 +75,21 @@ def diff(
     before = _graph(first, {**both, **ours})
     after = _graph(second, {**both, **theirs})
     with waiting("comparing"):
-        found = compare(before, after, (_titled(first, ours), _titled(second, theirs)))
+        comparison = compare(before, after, (_titled(first, ours), _titled(second, theirs)))
     if drawing is not None:
-        _draw(found, after, drawing)
-    print_text({"text": text, "markdown": markdown, "json": as_json}[form](found))
-    return FAULTS if exit_code and not found.same else OK
+        _draw(comparison, after, drawing)
+    print_text({"text": text, "markdown": markdown, "json": as_json}[form](comparison))
+    return FAULTS if exit_code and not comparison.same else OK
 
 
-def _draw(found: Comparison, graph: Graph, output: str) -> None:
+def _draw(comparison: Comparison, graph: Graph, output: str) -> None:
     """Write the drawing of a comparison."""
     from incgen.base.files import refuse_links, replace
     from incgen.diff.drawing import drawn
     from incgen.draw.drawing import format_of
 
     path = Path(output)
-    data = drawn(found, graph, format_of(output))
+    data = drawn(comparison, graph, format_of(output))
     refuse_links(path)
     replace(path, data)
     say(f"wrote {path.as_posix()}")

@@ -51,10 +51,10 @@ def compiled_recipe(
     path, text = source_of(spec)
     report = Reporter()
     with waiting(f"compiling {spec}"):
-        found = compiling.compile_recipe(path, recipe, parameters, text=text, report=report)
+        both = compiling.compile_recipe(path, recipe, parameters, text=text, report=report)
     if warn:
         report_faults(report.diagnostics)
-    return found
+    return both
 
 
 def all_compiled(specs: Sequence[str], parameters: dict[str, Value]) -> list[Graph] | None:

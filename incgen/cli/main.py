@@ -74,12 +74,12 @@ class _Commands(click.Group):
         room = formatter.width - width - 6
         for title, names in GROUPS.items():
             with formatter.section(title):
-                found = [(name, self.get_command(ctx, name)) for name in names]
+                entries = [(name, self.get_command(ctx, name)) for name in names]
                 formatter.write_dl(
                     [
-                        (f"{name:{width}}", each.get_short_help_str(room))
-                        for name, each in found
-                        if each
+                        (f"{name:{width}}", command.get_short_help_str(room))
+                        for name, command in entries
+                        if command
                     ]
                 )
 

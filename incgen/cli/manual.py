@@ -65,7 +65,7 @@ def explain(code: str | None) -> int:
     if code is None:
         print_text(errors.listing(text_width()))
         return OK
-    known = {each.value: each for each in Code}
+    known = {member.value: member for member in Code}
     word = re.sub(r"^.*\[(.*)\].*$", r"\1", code).strip().lower().replace("_", "-")
     if word not in known:
         offer = near(word, known) or "`incgen explain` lists all codes"

@@ -58,10 +58,10 @@ def _project(name: str, template: str, targets: Sequence[str]) -> int:
     from incgen.starting.projects import Project
 
     place = Path(name)
-    found = Project(place.name, template, api.find_targets(targets)).files()
+    files = Project(place.name, template, api.find_targets(targets)).files()
     if place.is_symlink() or (place.exists() and (not place.is_dir() or any(place.iterdir()))):
         raise OutputError(f"`{name}` exists: choose another name, or remove it")
-    _write({place / path: text for path, text in found.items()})
+    _write({place / path: text for path, text in files.items()})
     say(f"\nNext: cd {name}; pip install -e '.[dev]'; pytest")
     return OK
 

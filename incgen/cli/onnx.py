@@ -47,21 +47,21 @@ def options_of(given: Mapping[str, Any], specs: Sequence[str], asked: bool) -> d
     Raises:
         UsageError: They do not go with the targets, or there are no weights.
     """
-    found = {name: value for name, value in given.items() if value}
+    options = {name: value for name, value in given.items() if value}
     if not asked:
-        if found:
-            option = f"--{next(iter(found)).replace('_', '-')}"
+        if options:
+            option = f"--{next(iter(options)).replace('_', '-')}"
             raise click.UsageError(f"{option} is for ONNX: add `--target onnx`")
         return {}
     if len(specs) > 1:
         raise click.UsageError("the weights are those of one spec: build ONNX files one by one")
-    if "weights" not in found:
+    if "weights" not in options:
         first = f"`incgen weights init {specs[0]} -o weights.safetensors`"
         raise click.UsageError(
             f"an ONNX file holds weights: add `--weights FILE`; {first} writes initial ones"
         )
-    found["preprocess"] = found.pop("with_preprocess", False)
-    return found
+    options["preprocess"] = options.pop("with_preprocess", False)
+    return options
 
 
 def onnx_file(

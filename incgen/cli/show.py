@@ -146,14 +146,14 @@ def _network(graph: Graph, view: View, form: str, calls: Mapping[str, Calls]) ->
         more = {"deployment": passes.as_json(graph)} if done else {}
         return as_json(graph, depth=view.depth, calls=calls, more=more)
     try:
-        found = sheet(graph, view, calls)
+        shown = sheet(graph, view, calls)
     except ColumnError as error:
         raise click.UsageError(str(error)) from None
     if form == "csv":
-        return as_csv(found)
+        return as_csv(shown)
     if form == "markdown":
-        return in_markdown(found) + (f"\n{passes.in_markdown(graph)}" if done else "")
-    text = table(found, width=terminal_width(), paint=painter())
+        return in_markdown(shown) + (f"\n{passes.in_markdown(graph)}" if done else "")
+    text = table(shown, width=terminal_width(), paint=painter())
     return text + (f"\n{passes.table(graph)}" if done else "")
 
 

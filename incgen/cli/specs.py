@@ -34,7 +34,7 @@ def check(specs: Sequence[str], form: str, parameters: dict[str, Value]) -> int:
     from incgen import api
     from incgen.base.diagnostics import render_json
 
-    found: list[Diagnostic] = []
+    faults: list[Diagnostic] = []
     for spec in specs:
         try:
             path, text = source_of(spec)
@@ -42,21 +42,21 @@ def check(specs: Sequence[str], form: str, parameters: dict[str, Value]) -> int:
                 new = api.check(path, parameters, text=text)
         except SpecError as error:  # standard input is not text
             new = list(error.diagnostics)
-        found += [d for d in new if d not in found]  # a shared file is reported once
+        faults += [d for d in new if d not in faults]  # a shared file is reported once
     if form == "json":
-        print_text(f"{render_json(found)}\n")
+        print_text(f"{render_json(faults)}\n")
     elif form == "concise":
-        say("\n".join(diagnostic.headline for diagnostic in found))
+        say("\n".join(diagnostic.headline for diagnostic in faults))
     else:
-        report_faults(found)
-        say(_counted_faults(found, len(specs)))
-    return exit_code_of(found)
+        report_faults(faults)
+        say(_counted_faults(faults, len(specs)))
+    return exit_code_of(faults)
 
 
-def _counted_faults(found: Sequence[Diagnostic], specs: int) -> str:
+def _counted_faults(faults: Sequence[Diagnostic], specs: int) -> str:
     """Return the last line of a check."""
-    errors = sum(d.severity is Severity.ERROR for d in found)
-    numbers = ((errors, "error"), (len(found) - errors, "warning"))
+    errors = sum(d.severity is Severity.ERROR for d in faults)
+    numbers = ((errors, "error"), (len(faults) - errors, "warning"))
     parts = [counted(number, word) for number, word in numbers if number]
     return f"{' and '.join(parts) or 'no problems'} in {counted(specs, 'spec')}"
 

@@ -32,22 +32,22 @@ def templates(target: str, files: Sequence[str], output: str | None, force: bool
     from incgen.base.files import OutputError, replace
     from incgen.targets.shared.templates import places_of
 
-    (found,) = api.find_targets([target])
+    (chosen,) = api.find_targets([target])
     shipped: dict[str, Path] = {}
-    for place in reversed(places_of(found.name)):
+    for place in reversed(places_of(chosen.name)):
         files_there = [*place.rglob("*.jinja"), *place.rglob("*.json")]
         shipped |= {path.relative_to(place).as_posix(): path for path in files_there}
     unknown = [name for name in files if name not in shipped]
     if unknown:
         raise click.UsageError(
-            f"there is no template `{unknown[0]}` of {found.name}: "
-            f"`incgen templates {found.name}` lists them"
+            f"there is no template `{unknown[0]}` of {chosen.name}: "
+            f"`incgen templates {chosen.name}` lists them"
         )
     if output is None:
         texts = [shipped[name].read_text("utf-8") for name in files]
         print_text("".join(texts) if files else "".join(f"{name}\n" for name in sorted(shipped)))
         return OK
-    copies = {Path(output, found.name, name): shipped[name] for name in files or sorted(shipped)}
+    copies = {Path(output, chosen.name, name): shipped[name] for name in files or sorted(shipped)}
     there = [path for path in copies if path.exists()]
     if there and not force:
         help_ = "choose another folder, or overwrite it with --force"

@@ -32,7 +32,7 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     """Read `--rung 3` and `--rung 0-4`."""
     from incgen.verify.report import RUNGS
 
-    found: list[int] = []
+    rungs: list[int] = []
     for text in given:
         first, dash, last = (part.strip() for part in text.partition("-"))
         if not (first.isdecimal() and (last.isdecimal() or not dash)):
@@ -41,8 +41,8 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
         if low > high:
             raise click.BadParameter(f"`{text}` is descending: write {high}-{low}")
         most = min(high, len(RUNGS))  # an invalid one is reported later; no more are listed
-        found += [low, *range(low + 1, most + 1)]
-    return found
+        rungs += [low, *range(low + 1, most + 1)]
+    return rungs
 
 
 @click.command(

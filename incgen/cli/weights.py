@@ -36,13 +36,13 @@ _force_over_any = click.option("--force", is_flag=True, help="Overwrite an exist
 
 def _rules(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """Read `--rule ours=theirs`."""
-    found = {}
+    rules = {}
     for value in values:
         ours, equals, theirs = value.partition("=")
         if not (ours and equals and theirs):
             raise click.BadParameter(f"`{value}` is not OURS=THEIRS, as in `logits=new_fc`")
-        found[ours] = theirs
-    return found
+        rules[ours] = theirs
+    return rules
 
 
 _part = click.option(
@@ -142,16 +142,16 @@ def import_(
         from incgen.weights.importing import import_weights
 
         manifest = import_weights(checkpoint, path, output, parameters, text=text, **options)
-    found, place = manifest["layout"], manifest["checkpoint"]["part"]
+    layout, place = manifest["layout"], manifest["checkpoint"]["part"]
     of = "" if place == "." else f", part {place}"
     count = len(manifest["tensors"])
-    say(f"wrote {Path(output)} ({count} tensors, layout {found['name']}{of})")
+    say(f"wrote {Path(output)} ({count} tensors, layout {layout['name']}{of})")
     if manifest["fresh"]:
         say(f"note: reinitialised: {', '.join(manifest['fresh']['layers'])}")
     if beside := manifest["beside"]:
         more = f" and {len(beside) - 3} more" if len(beside) > 3 else ""
         say(f"note: not of this network: {', '.join(beside[:3])}{more}")
-    other = {name: value for name, value in found["set"].items() if parameters.get(name) != value}
+    other = {name: value for name, value in layout["set"].items() if parameters.get(name) != value}
     if other:
         words = " ".join(f"--set {name}={str(value).lower()}" for name, value in other.items())
         say(f"note: in the published network it is `{words}`")
@@ -172,8 +172,8 @@ def show(file: str, form: str) -> int:
     from incgen.weights.readers import open_checkpoint
 
     with waiting(f"reading {file}"), open_checkpoint(Path(file)) as checkpoint:
-        found = {"text": manifest.text, "json": manifest.as_json}[form](checkpoint)
-    print_text(found)
+        text = {"text": manifest.text, "json": manifest.as_json}[form](checkpoint)
+    print_text(text)
     return OK
 
 

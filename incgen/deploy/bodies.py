@@ -160,20 +160,20 @@ class Rewriter:
         return [replace(use, definition=definition, args=args, forwards=forwards)]
 
     def _chain(self, chain: df.Chain, edits: Tree) -> list[df.Element]:
-        found = [self.element(child, edits) for child in chain.elements]
+        children = [self.element(child, edits) for child in chain.elements]
         if chain.name is None:
-            elements = [each for several in found for each in several]
+            elements = [element for several in children for element in several]
             return [_chained(elements, chain.span)] if elements else []
         numbered: list[tuple[int, df.Element]] = []
-        for number, several in enumerate(found):
-            behind = [each for more in found[number:] for each in more]
+        for number, several in enumerate(children):
+            behind = [element for more in children[number:] for element in more]
             missing = len(numbered) <= number and any(map(has_weights, behind))
             if several or missing:
-                each = several or [nothing(chain.span, str(number))]
-                numbered += [(number, one) for one in each]
+                kept = several or [nothing(chain.span, str(number))]
+                numbered += [(number, one) for one in kept]
         if not numbered:
             return []
-        named = (_named(each, old, new) for new, (old, each) in enumerate(numbered))
+        named = (_named(element, old, new) for new, (old, element) in enumerate(numbered))
         return [replace(chain, elements=tuple(named))]
 
 

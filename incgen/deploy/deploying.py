@@ -30,13 +30,13 @@ def run_passes(graph: Graph, passes: Sequence[str] = tuple(PASSES)) -> Graph:
     """
     current = _elaborated(fixed(graph.program, graph.parameters))
     changes, left, done = list[Change](), list[Left](), list[Done]()
-    for each in (each for name, each in PASSES.items() if name in passes):
-        run = _Run(each, current)
+    for pass_ in (p for name, p in PASSES.items() if name in passes):
+        run = _Run(pass_, current)
         run.run()
         current = run.graph
         changes += run.changes
-        left += (Left(path, each.name, reason) for path, reason in run.left.items())
-        done.append(Done(each.name, run.places, len(run.changes), current.costs()))
+        left += (Left(path, pass_.name, reason) for path, reason in run.left.items())
+        done.append(Done(pass_.name, run.places, len(run.changes), current.costs()))
     made = Deployment(graph, tuple(done), tuple(changes), tuple(left))
     return replace(current, deployment=made)
 
@@ -54,22 +54,22 @@ class _Run:
         """Rewrite the network."""
         unplaceable = set[str]()
         while True:
-            found = self.made_by.find(self.graph)
-            if not found.heads:
-                self._leave_out_heads(found.changes)
-            possible = [r for r in found.rewrites if _path(self.graph, r) not in unplaceable]
+            findings = self.made_by.find(self.graph)
+            if not findings.heads:
+                self._leave_out_heads(findings.changes)
+            possible = [r for r in findings.rewrites if _path(self.graph, r) not in unplaceable]
             rewrites, refused = consistent(self.graph, possible)
             if not rewrites:
-                self.left |= found.left
-                self.left |= {_path(self.graph, each): _NOT_EACH for each in refused}
+                self.left |= findings.left
+                self.left |= {_path(self.graph, rewrite): _NOT_EACH for rewrite in refused}
                 self.left |= dict.fromkeys(unplaceable, _OTHER_KEYS)
                 return
             try:
                 program = rewritten(self.graph.program, by_site(self.graph, rewrites))
             except UnplaceableError:
-                fine = {id(each) for each in _placeable(self.graph, rewrites)}
-                lone = [each for each in rewrites if id(each) not in fine]
-                unplaceable |= {_path(self.graph, each) for each in lone or rewrites}
+                fine = {id(rewrite) for rewrite in _placeable(self.graph, rewrites)}
+                lone = [rewrite for rewrite in rewrites if id(rewrite) not in fine]
+                unplaceable |= {_path(self.graph, rewrite) for rewrite in lone or rewrites}
                 continue
             self.places += len(rewrites)
             self.changes += [change for rewrite in rewrites for change in rewrite.changes]
@@ -110,5 +110,5 @@ def _path(graph: Graph, rewrite: Rewrite) -> str:
 def _elaborated(program: df.Program) -> Graph:
     report = Reporter()
     graph = elaborate(program, {}, report)
-    assert graph is not None, [each.message for each in report.diagnostics]
+    assert graph is not None, [fault.message for fault in report.diagnostics]
     return graph

@@ -38,7 +38,7 @@ class Rewrite:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Edits:
     """The changes that a pass makes to a network."""
 
     rewrites: Sequence[Rewrite]
@@ -107,10 +107,10 @@ def consumers(graph: Graph) -> list[list[int]]:
 
     An output of the network counts as taken by -1.
     """
-    found: list[list[int]] = [[] for _ in graph.nodes]
+    takers: list[list[int]] = [[] for _ in graph.nodes]
     for index, node in enumerate(graph.nodes):
         for taken in node.inputs:
-            found[taken].append(index)
+            takers[taken].append(index)
     for output in graph.outputs.values():
-        found[output].append(-1)
-    return found
+        takers[output].append(-1)
+    return takers

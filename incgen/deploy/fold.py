@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from incgen.deploy.edits import Edit, Found, Rewrite, consumers
+from incgen.deploy.edits import Edit, Edits, Rewrite, consumers
 from incgen.deploy.pooling import counts_border, is_average
 from incgen.graph.changes import FoldedNorm, FoldedScale
 from incgen.graph.nodes import Graph, Node
@@ -48,17 +48,17 @@ class _Part:
     first: int
 
 
-def norms(graph: Graph) -> Found:
+def norms(graph: Graph) -> Edits:
     """Find the normalisations that can be folded."""
-    return _found(graph, "bn")
+    return _folded(graph, "bn")
 
 
-def scales(graph: Graph) -> Found:
+def scales(graph: Graph) -> Edits:
     """Find the constant factors that can be folded."""
-    return _found(graph, "scale")
+    return _folded(graph, "scale")
 
 
-def _found(graph: Graph, op: str) -> Found:
+def _folded(graph: Graph, op: str) -> Edits:
     rewrites, left = list[Rewrite](), dict[str, str]()
     taken = consumers(graph)
     busy = set[int]()  # the layers that take one already: a second one is for the next round
@@ -73,7 +73,7 @@ def _found(graph: Graph, op: str) -> Found:
         if not busy & {part.index for part in parts}:
             busy |= {part.index for part in parts}
             rewrites.append(_rewrite(graph, index, parts))
-    return Found(rewrites, left)
+    return Edits(rewrites, left)
 
 
 def _parts(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from incgen.deploy import drop, fold, pooling
-from incgen.deploy.edits import Found
+from incgen.deploy.edits import Edits
 from incgen.graph.nodes import Graph
 
 
@@ -18,7 +18,7 @@ class Pass:
     does: str  #: One sentence
     condition: str  #: Where it applies
     result: str  #: What is true of a network behind it
-    find: Callable[[Graph], Found]  #: Returns what it would do
+    find: Callable[[Graph], Edits]  #: Returns what it would do
 
 
 _TABLE = (

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from incgen.deploy.edits import Edit, Found, Rewrite, consumers
+from incgen.deploy.edits import Edit, Edits, Rewrite, consumers
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.shapes import Window
 from incgen.language.expressions import Literal
@@ -32,7 +32,7 @@ _ONE = Window((1, 1), (1, 1))
 _NO_BORDER = ((0, 0), (0, 0))
 
 
-def projections(graph: Graph) -> Found:
+def projections(graph: Graph) -> Edits:
     """Find the 1x1 convolutions behind average poolings that can move in front of them."""
     taken, rewrites, left = consumers(graph), list[Rewrite](), dict[str, str]()
     paths = {node.path for node in graph.nodes}
@@ -47,7 +47,7 @@ def projections(graph: Graph) -> Found:
             left[conv.path] = reason
         else:
             rewrites.append(_rewrite(conv.inputs[0], pool, index, _name(conv, paths)))
-    return Found(rewrites, left)
+    return Edits(rewrites, left)
 
 
 def _is_projection(node: Node) -> bool:

@@ -36,7 +36,7 @@ def fixed(program: df.Program, parameters: Mapping[str, Value]) -> df.Program:
     body = rewriter.body(network.body, Tree())
     pixels = network.pixels
     assert pixels is not None
-    sizes = (put(each, known) for each in (pixels.height, pixels.width, pixels.channels))
+    sizes = (put(size, known) for size in (pixels.height, pixels.width, pixels.channels))
     height, width, channels = sizes
     pixels = replace(pixels, height=height, width=width, channels=channels)
     return _with(program, replace(network, parameters=(), body=body, pixels=pixels))

@@ -17,11 +17,14 @@ def passes() -> str:
     """Return the passes in the order in which they run, with their conditions."""
     lines: list[str] = []
     width = max(map(len, PASSES))
-    for each in PASSES.values():
+    for pass_ in PASSES.values():
         margin = " " * (width + len(_GAP))
-        words = f"{each.does}: {each.condition}"
+        words = f"{pass_.does}: {pass_.condition}"
         room = textwrap.wrap(words, _WIDTH - len(margin))
-        lines += [f"{each.name.ljust(width)}{_GAP}{room[0]}", *(margin + line for line in room[1:])]
+        lines += [
+            f"{pass_.name.ljust(width)}{_GAP}{room[0]}",
+            *(margin + line for line in room[1:]),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -49,14 +52,14 @@ def _done(graph: Graph) -> list[tuple[str, ...]]:
     """Return the rows of what each pass has done, the first the heading."""
     made = _deployment(graph)
     head = ("pass", "places", "layers", "parameters", "multiply-adds", "bytes moved")
-    rows = [(each.name, f"{each.places:,}", *_numbers(each.costs)) for each in made.passes]
+    rows = [(done.name, f"{done.places:,}", *_numbers(done.costs)) for done in made.passes]
     return [head, ("training form", "", *_numbers(made.training.costs())), *rows]
 
 
 def _left(graph: Graph) -> list[tuple[str, ...]]:
     """Return the rows of what passes had to leave: the layer, the pass, the reason."""
-    left = sorted(_deployment(graph).left, key=lambda each: [*PASSES].index(each.by))
-    return [(each.path, each.by, each.reason) for each in left]
+    left = sorted(_deployment(graph).left, key=lambda entry: [*PASSES].index(entry.by))
+    return [(entry.path, entry.by, entry.reason) for entry in left]
 
 
 def as_json(graph: Graph) -> dict[str, object]:
@@ -65,9 +68,11 @@ def as_json(graph: Graph) -> dict[str, object]:
     return {
         "training": _costs(made.training.costs()),
         "passes": [
-            {"name": each.name, "places": each.places, **_costs(each.costs)} for each in made.passes
+            {"name": done.name, "places": done.places, **_costs(done.costs)} for done in made.passes
         ],
-        "left": [{"path": each.path, "pass": each.by, "reason": each.reason} for each in made.left],
+        "left": [
+            {"path": entry.path, "pass": entry.by, "reason": entry.reason} for entry in made.left
+        ],
     }
 
 

@@ -33,10 +33,10 @@ class Variants:
 
     def __init__(self, network: df.Definition, edits: Tree) -> None:
         """Find and name them."""
-        self.found: dict[df.Definition, list[Variant]] = {}
+        self.variants: dict[df.Definition, list[Variant]] = {}
         self._visit(network, edits)
-        taken = {each.name for each in self.found}
-        for definition, variants in self.found.items():
+        taken = {d.name for d in self.variants}
+        for definition, variants in self.variants.items():
             if len(variants) == 1:
                 variants[0].name = definition.name
                 continue
@@ -46,7 +46,7 @@ class Variants:
 
     def of(self, definition: df.Definition, edits: Tree) -> Variant:
         """Return the variant of a definition with these edits."""
-        variants = self.found.setdefault(definition, [])
+        variants = self.variants.setdefault(definition, [])
         for variant in variants:
             if variant.edits == edits:
                 return variant
@@ -85,7 +85,7 @@ def _settled(variant: Variant) -> dict[str, ex.Expression]:
 
 def _name(variants: list[Variant], taken: set[str]) -> None:
     """Name the variants of one definition: the one with the most uses keeps the name."""
-    base = max(variants, key=lambda each: len(each.uses))
+    base = max(variants, key=lambda v: len(v.uses))
     base.name = base.definition.name
     for variant in variants:
         if variant is base:

@@ -61,13 +61,13 @@ Aligned: TypeAlias = Matched | Rewritten | Removed | Added
 def align(a: Sequence[Part], b: Sequence[Part]) -> tuple[Aligned, ...]:
     """Align the parts of two networks, or those inside two uses."""
     pairs = _pairs(a, b)
-    found, i, j = list[Aligned](), 0, 0
+    aligned, i, j = list[Aligned](), 0, 0
     for left, right in [*pairs, (len(a), len(b))]:
-        found += _between(tuple(a[i:left]), tuple(b[j:right]))
+        aligned += _between(tuple(a[i:left]), tuple(b[j:right]))
         if left < len(a):
-            found.append(_matched(a[left], b[right]))
+            aligned.append(_matched(a[left], b[right]))
         i, j = left + 1, right + 1
-    return tuple(found)
+    return tuple(aligned)
 
 
 def _matched(one: Part, other: Part) -> Matched:
@@ -76,13 +76,13 @@ def _matched(one: Part, other: Part) -> Matched:
 
 def layers(aligned: Sequence[Aligned]) -> Iterator[Matched]:
     """Yield the layers that both networks have."""
-    for each in aligned:
-        if isinstance(each, Rewritten):
-            yield from each.layers
-        elif isinstance(each, Matched):
-            if each.a.use is None:
-                yield each
-            yield from layers(each.inner)
+    for entry in aligned:
+        if isinstance(entry, Rewritten):
+            yield from entry.layers
+        elif isinstance(entry, Matched):
+            if entry.a.use is None:
+                yield entry
+            yield from layers(entry.inner)
 
 
 def _between(a: tuple[Part, ...], b: tuple[Part, ...]) -> list[Aligned]:
@@ -93,18 +93,18 @@ def _between(a: tuple[Part, ...], b: tuple[Part, ...]) -> list[Aligned]:
         pairs = (
             _pairs(ours, theirs) if few and alike(features_of(a), features_of(b)) >= _RUNS else []
         )
-        found = tuple(Matched(ours[i], theirs[j], ()) for i, j in pairs)
-        if found or len(ours) == len(theirs) == 1:
-            return [Rewritten(a, b, found)]
+        matched = tuple(Matched(ours[i], theirs[j], ()) for i, j in pairs)
+        if matched or len(ours) == len(theirs) == 1:
+            return [Rewritten(a, b, matched)]
     return [*map(Removed, a), *map(Added, b)]
 
 
 def _layers_of(parts: Sequence[Part]) -> list[Part]:
     """Return the layers of parts."""
-    found = list[Part]()
+    leaves = list[Part]()
     for part in parts:
-        found += _layers_of(part.parts) if part.use is not None else [part]
-    return found
+        leaves += _layers_of(part.parts) if part.use is not None else [part]
+    return leaves
 
 
 # ---------------------------------------------------------------- which parts belong together
@@ -125,12 +125,12 @@ def _pairs(a: Sequence[Part], b: Sequence[Part]) -> list[tuple[int, int]]:
 def _by_label(a: Sequence[Part], b: Sequence[Part]) -> list[tuple[int, int]]:
     """Return as many parts with equal labels as there can be in order."""
     places = {part.name: place for place, part in enumerate(b) if part.labelled}
-    found = [
+    pairs = [
         (i, places[part.name])
         for i, part in enumerate(a)
         if part.labelled and part.name in places and _fits(part, b[places[part.name]])
     ]
-    return _rising(found)
+    return _rising(pairs)
 
 
 def _rising(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:

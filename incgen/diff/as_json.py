@@ -10,9 +10,12 @@ from incgen.diff.changes import Comparison
 from incgen.graph.shapes import Shape
 
 
-def as_json(found: Comparison) -> str:
+def as_json(comparison: Comparison) -> str:
     """Return everything that differs as one JSON object; shapes are lists, channels first."""
-    whole = {"same": found.same, **{f.name: getattr(found, f.name) for f in fields(found)}}
+    whole = {
+        "same": comparison.same,
+        **{f.name: getattr(comparison, f.name) for f in fields(comparison)},
+    }
     return json.dumps(_plain(whole), indent=2, ensure_ascii=False) + "\n"
 
 

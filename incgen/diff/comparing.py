@@ -44,8 +44,8 @@ def compare(a: Graph, b: Graph, sources: tuple[str, str]) -> Comparison:
     """
     ours, theirs = parts_of(a), parts_of(b)
     aligned = align(ours, theirs)
-    found = _Collector()
-    found.walk(aligned, (None, None))
+    collector = _Collector()
+    collector.walk(aligned, (None, None))
     attributes, wires = conventions(aligned), rewired(a, b, aligned)
     return Comparison(
         _side(a, sources[0], ours),
@@ -53,17 +53,17 @@ def compare(a: Graph, b: Graph, sources: tuple[str, str]) -> Comparison:
         _input(a, b),
         _defaults(a, b),
         attributes,
-        tuple(found.arguments.values()),
-        _rows(found.removed.values()),
-        _rows(found.added.values()),
-        tuple(found.rewritten.values()),
+        tuple(collector.arguments.values()),
+        _rows(collector.removed.values()),
+        _rows(collector.added.values()),
+        tuple(collector.rewritten.values()),
         wires,
-        tuple(Renaming(place, tuple(pairs)) for place, pairs in found.renamed.items()),
-        found.definitions(),
-        tuple(Exchange(place, tuple(keys)) for place, keys in found.exchanged.items()),
+        tuple(Renaming(place, tuple(pairs)) for place, pairs in collector.renamed.items()),
+        collector.definitions(),
+        tuple(Exchange(place, tuple(keys)) for place, keys in collector.exchanged.items()),
         _shapes(aligned),
         _layers(b, aligned, attributes),
-        (sum(isinstance(each, Matched) for each in aligned) - 1, len(ours) - 1),
+        (sum(isinstance(entry, Matched) for entry in aligned) - 1, len(ours) - 1),
         keys_of(a, b, aligned),
     )
 
@@ -125,7 +125,7 @@ def _layers(
 
     What every layer of an op follows marks none, and neither does what only matters in training.
     """
-    both = {each.b.path: (each.a.node, each.b.node) for each in layers(aligned)}
+    both = {pair.b.path: (pair.a.node, pair.b.node) for pair in layers(aligned)}
     local = {
         key
         for row in attributes
@@ -157,20 +157,20 @@ def _rows(parts: Iterable[Only]) -> tuple[Only, ...]:
     """Put parts in a row into one: equal ones, as of a `repeat`, and those under one label."""
     rows = list[Only]()
     for (_, what, stem), group in groupby(parts, key=lambda p: (p.place, p.what, _stem(p.key))):
-        each = list(group)
-        if len(each) > 1 and stem:
-            rows.append(replace(each[0], what=what, times=len(each), until=each[-1].key))
+        members = list(group)
+        if len(members) > 1 and stem:
+            rows.append(replace(members[0], what=what, times=len(members), until=members[-1].key))
         else:
-            rows += each
+            rows += members
     whole = list[Only]()
     for (_, label), group in groupby(rows, key=lambda p: (p.place, p.key.partition(".")[0])):
-        each = list(group)
-        if len(each) > 1 and not any(row.until for row in each):
-            what = " -> ".join(row.what for row in each) if len(each) <= _MOST else ""
-            total = sum(row.parameters for row in each)
-            whole.append(replace(each[0], key=label, what=what, parameters=total))
+        members = list(group)
+        if len(members) > 1 and not any(row.until for row in members):
+            what = " -> ".join(row.what for row in members) if len(members) <= _MOST else ""
+            total = sum(row.parameters for row in members)
+            whole.append(replace(members[0], key=label, what=what, parameters=total))
         else:
-            whole += each
+            whole += members
     return tuple(whole)
 
 
@@ -202,8 +202,8 @@ class _Collector:
     def walk(self, aligned: Sequence[Aligned], uses: _Uses) -> None:
         """Collect what differs between the parts of two networks, or of two uses."""
         place = _place(uses)
-        for each in aligned:
-            match each:
+        for entry in aligned:
+            match entry:
                 case Matched(a, b, inner):
                     self.matched(a, b, place)
                     if a.use is not None:

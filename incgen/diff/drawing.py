@@ -20,13 +20,13 @@ FORMATS = ("svg", "png", "pdf")
 _MARGIN, _SWATCH, _LINE = 24.0, 12.0, 20.0
 
 
-def drawn(found: Comparison, graph: Graph, form: str, theme: str = "light") -> bytes:
+def drawn(comparison: Comparison, graph: Graph, form: str, theme: str = "light") -> bytes:
     """Return the drawing as the content of a file.
 
     A folded block is in colour if something in it is new or changed.
 
     Args:
-        found: The comparison.
+        comparison: The comparison.
         graph: Its second network.
         form: One of `FORMATS`.
         theme: The colours of the rest.
@@ -35,18 +35,20 @@ def drawn(found: Comparison, graph: Graph, form: str, theme: str = "light") -> b
         DrawError: The format is another, or a library is missing.
     """
     if form not in FORMATS:
-        offer = listed([f".{each}" for each in FORMATS], "or")
+        offer = listed([f".{suffix}" for suffix in FORMATS], "or")
         raise DrawError(f"a comparison is drawn as {offer}, not as `.{form}`")
     made, _ = scene(graph, View(definitions=False, theme=theme))
-    colours = _colours(found, graph)
-    return rendered(_with_legend(made, found), lambda box: colours.get(box.key, ""), theme, form)
+    colours = _colours(comparison, graph)
+    return rendered(
+        _with_legend(made, comparison), lambda box: colours.get(box.key, ""), theme, form
+    )
 
 
-def _colours(found: Comparison, graph: Graph) -> dict[str, str]:
+def _colours(comparison: Comparison, graph: Graph) -> dict[str, str]:
     """Return the colours of layers, and of all that they are in, by key."""
     states = dict[str, set[str]]()
     for node in graph.nodes:
-        state = found.layers.get(node.path, "")
+        state = comparison.layers.get(node.path, "")
         for key in (*prefixes(node.path), node.path):
             states.setdefault(key, set()).add(state)
     return {
@@ -56,14 +58,14 @@ def _colours(found: Comparison, graph: Graph) -> dict[str, str]:
     }
 
 
-def _with_legend(made: Scene, found: Comparison) -> Scene:
+def _with_legend(made: Scene, comparison: Comparison) -> Scene:
     """Add what the colours mean, and what is gone, below a drawing."""
     marks, y = list[Mark](made.marks), made.height - _MARGIN / 2
     for state, text in ((NEW, "new"), (CHANGED, "changed, or something in it is")):
         marks.append(Patch(_MARGIN, y, _SWATCH, _SWATCH, "other", _COLOURS[state]))
         marks.append(Label(_MARGIN + _SWATCH + 6, y + 10, text, "faint"))
         y += _LINE
-    gone = [only.key for only in found.removed if not only.place.a]
+    gone = [only.key for only in comparison.removed if not only.place.a]
     if gone:
         text = f"gone: {', '.join(gone[:8])}{' and more' if len(gone) > 8 else ''}"
         marks.append(Label(_MARGIN, y + 10, text, "faint"))

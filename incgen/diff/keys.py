@@ -16,7 +16,7 @@ def keys_of(a: Graph, b: Graph, aligned: Sequence[Aligned]) -> Keys:
     """
     ours = {key: tensor.shape for key, tensor in a.tensors().items()}
     theirs = {key: tensor.shape for key, tensor in b.tensors().items()}
-    layers_before = {each.b.path: each.a.path for each in layers(aligned)}
+    layers_before = {pair.b.path: pair.a.path for pair in layers(aligned)}
     kept = {key: shape for key, shape in theirs.items() if ours.get(key) == shape}
     left = {key: shape for key, shape in ours.items() if key not in kept}
     moved = dict[str, str]()
@@ -44,16 +44,16 @@ def _before(key: str, layers_before: Mapping[str, str]) -> str:
 def _rules(aligned: Iterable[Aligned], moved: dict[str, str]) -> dict[str, str]:
     """Return the outermost parts of which every tensor moved to the same place in the other."""
     rules = dict[str, str]()
-    for each in aligned:
-        if isinstance(each, Rewritten):
-            rules |= _rules(each.layers, moved)
-        elif isinstance(each, Matched):
-            tensors = [f"{n.path}.{t.name}" for n in each.b.nodes for t in n.tensors]
-            whole = each.a.path != each.b.path and all(
-                moved.get(key) == each.a.path + key.removeprefix(each.b.path) for key in tensors
+    for entry in aligned:
+        if isinstance(entry, Rewritten):
+            rules |= _rules(entry.layers, moved)
+        elif isinstance(entry, Matched):
+            tensors = [f"{n.path}.{t.name}" for n in entry.b.nodes for t in n.tensors]
+            whole = entry.a.path != entry.b.path and all(
+                moved.get(key) == entry.a.path + key.removeprefix(entry.b.path) for key in tensors
             )
             if tensors and whole:
-                rules[each.b.path] = each.a.path
+                rules[entry.b.path] = entry.a.path
             else:
-                rules |= _rules(each.inner, moved)
+                rules |= _rules(entry.inner, moved)
     return rules

@@ -61,7 +61,7 @@ def _numbers(use: Use) -> list[str]:
 
 def chain(parts: Sequence[Part]) -> str:
     """Describe parts that follow each other, by their layers if these are few; "" if it is long."""
-    nodes = [node for each in parts for node in each.nodes]
+    nodes = [node for p in parts for node in p.nodes]
     words = list(map(layer, nodes))
     if len(words) > _MAX_CHAIN:
         words = list(map(part, parts))

@@ -44,7 +44,7 @@ def load_at(revision: str, spec: Path) -> LoadedFile:
 
 def _existing(folder: Path) -> Path:
     """Return a folder, or the nearest around it that exists."""
-    return next(each for each in (folder, *folder.parents) if each.is_dir())
+    return next(path for path in (folder, *folder.parents) if path.is_dir())
 
 
 def _git(folder: Path, *arguments: str) -> bytes:

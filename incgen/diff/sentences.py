@@ -60,7 +60,7 @@ def _follows(before: str, key: str, parts: tuple[str, ...]) -> bool:
         return False
     if before in places and key in places:
         return places[key] == places[before] + 1
-    numbers = [re.search(r"\d+$", each) for each in (before, key)]
+    numbers = [re.search(r"\d+$", name) for name in (before, key)]
     return all(numbers) and int(numbers[1][0]) == int(numbers[0][0]) + 1  # type: ignore[index]
 
 
@@ -88,11 +88,11 @@ def renamings(
         if last and not (_follows(last[0][0], before, a) and _follows(last[0][1], after, b)):
             rows.append([])
         rows[-1].append((before, after))
-    found = list[str]()
+    phrases = list[str]()
     for row in (row for rows in groups.values() for row in rows):
         ours, theirs = (joined(_ends([pair[side] for pair in row])) for side in (0, 1))
-        found.append(f"{ours} {'is' if len(row) == 1 else 'are'} {theirs}")
-    return found
+        phrases.append(f"{ours} {'is' if len(row) == 1 else 'are'} {theirs}")
+    return phrases
 
 
 def instead(before: str, after: str) -> str:
@@ -164,9 +164,9 @@ def _said(group: Sequence[Convention]) -> str:
     if len({row.after for row in group}) == 1:
         ops = [row.op for row in group]
         return convention(ops, first.name, first.before, first.after) + _where(group)
-    each = [f"`{row.after}` ({counted(len(row.layers), 'layer')})" for row in group]
+    values = [f"`{row.after}` ({counted(len(row.layers), 'layer')})" for row in group]
     text = convention([first.op], first.name, first.before, "\0")
-    return text.replace("`\0`", joined(each))
+    return text.replace("`\0`", joined(values))
 
 
 def _where(group: Sequence[Convention]) -> str:

@@ -13,14 +13,14 @@ _WIDTH = 98
 _MOST = 12
 
 
-def text(found: Comparison) -> str:
+def text(comparison: Comparison) -> str:
     """Return a comparison as paragraphs, and the keys under which weights are found."""
-    lines = [f"{_title(found, 0)} -> {_title(found, 1)}"]
-    for paragraph in paragraphs(found):
+    lines = [f"{_title(comparison, 0)} -> {_title(comparison, 1)}"]
+    for paragraph in paragraphs(comparison):
         whole = paragraph.replace(" %", "\N{NO-BREAK SPACE}%")
         filled = textwrap.fill(whole, _WIDTH, break_on_hyphens=False)
         lines += ["", filled.replace("\N{NO-BREAK SPACE}", " ")]
-    rules = [(theirs, ours) for ours, theirs in found.keys.rules.items()]
+    rules = [(theirs, ours) for ours, theirs in comparison.keys.rules.items()]
     if rules:
         width = max(len(theirs) for theirs, _ in rules[:_MOST])
         lines += ["", "Weights under another key:"]
@@ -30,20 +30,20 @@ def text(found: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _title(found: Comparison, number: int) -> str:
+def _title(comparison: Comparison, number: int) -> str:
     """Return what a network is called, with its spec if that says more."""
-    side = (found.a, found.b)[number]
+    side = (comparison.a, comparison.b)[number]
     return side.source if side.name in side.source else f"{side.name} ({side.source})"
 
 
-def markdown(found: Comparison) -> str:
+def markdown(comparison: Comparison) -> str:
     """Return a comparison as Markdown: paragraphs, a table of sizes, and all keys that changed."""
-    title = f"### `{_title(found, 0)}` → `{_title(found, 1)}`"
-    parts = [title, *paragraphs(found)]
-    if not found.same:
-        parts.append(_sizes(found))
-    if found.keys.rules:
-        rows = [f"| `{theirs}` | `{ours}` |" for ours, theirs in found.keys.rules.items()]
+    title = f"### `{_title(comparison, 0)}` → `{_title(comparison, 1)}`"
+    parts = [title, *paragraphs(comparison)]
+    if not comparison.same:
+        parts.append(_sizes(comparison))
+    if comparison.keys.rules:
+        rows = [f"| `{theirs}` | `{ours}` |" for ours, theirs in comparison.keys.rules.items()]
         parts += [
             "<details><summary>Weights under another key</summary>",
             "\n".join(["| before | after |", "| --- | --- |", *rows]),
@@ -52,9 +52,9 @@ def markdown(found: Comparison) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _sizes(found: Comparison) -> str:
+def _sizes(comparison: Comparison) -> str:
     """Return a table of what the networks cost, and of the tensors that fit."""
-    a, b, keys = found.a, found.b, found.keys
+    a, b, keys = comparison.a, comparison.b, comparison.keys
     rows = [
         (
             "parameters",

@@ -14,10 +14,10 @@ def rewired(a: Graph, b: Graph, aligned: Sequence[Aligned]) -> tuple[Rewired, ..
 
     A layer behind one that is new or gone takes something else by that alone, and is left out.
     """
-    pairs = [(each.a.node, each.b.node) for each in layers(aligned)]
+    pairs = [(pair.a.node, pair.b.node) for pair in layers(aligned)]
     same = {id(ours): theirs for ours, theirs in pairs}
     matched = {id(theirs) for _, theirs in pairs}
-    found = dict[tuple[Place, str], Rewired]()
+    rows = dict[tuple[Place, str], Rewired]()
     for ours, theirs in pairs:
         before = [same.get(id(a.nodes[index])) for index in ours.inputs]
         after = [b.nodes[index] for index in theirs.inputs]
@@ -28,8 +28,8 @@ def rewired(a: Graph, b: Graph, aligned: Sequence[Aligned]) -> tuple[Rewired, ..
             place = Place(_definition(ours), _definition(theirs))
             keys = [tuple(_inside(node, theirs) for node in nodes) for nodes in (known, after)]
             row = Rewired(place, _inside(theirs, theirs), keys[0], keys[1])
-            found.setdefault((place, row.key), row)
-    return tuple(found.values())
+            rows.setdefault((place, row.key), row)
+    return tuple(rows.values())
 
 
 def _definition(node: Node) -> str:

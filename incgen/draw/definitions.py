@@ -27,7 +27,7 @@ def definitions(network: Network) -> str:
     known = panels.definitions(network, diagram(network, View()))
     if not known:
         return ""
-    parts = "\n".join("\n".join(_definition(*each)) for each in known)
+    parts = "\n".join("\n".join(_definition(*block)) for block in known)
     return (
         '<details id="definitions" open>\n'
         f"<summary>Definitions of the blocks</summary>\n{parts}\n</details>"
@@ -36,16 +36,16 @@ def definitions(network: Network) -> str:
 
 def _definition(inside: Diagram, rows: Sequence[Use]) -> Iterator[str]:
     """Yield the lines of a definition: what it is called, its drawing, its uses."""
-    found = rows[0].first.definition
-    names = ", ".join(formal.name for formal in found.parameters)
-    yield f"<section><h2>{escape(found.name)} <small>{f'({names})' if names else ''}</small></h2>"
-    if prose := found.doc.partition("\n\n")[0]:
+    block = rows[0].first.definition
+    names = ", ".join(formal.name for formal in block.parameters)
+    yield f"<section><h2>{escape(block.name)} <small>{f'({names})' if names else ''}</small></h2>"
+    if prose := block.doc.partition("\n\n")[0]:
         yield f"<p>{escape(' '.join(prose.split()))}</p>"
-    made = _drawing(inside, found.name)
+    made = _drawing(inside, block.name)
     for name, theme in THEMES.items():
         data = b64encode(svg(made, theme, nothing).encode("utf-8")).decode("ascii")
         image = f'src="data:image/svg+xml;base64,{data}" width="{made.width:.0f}"'
-        yield f'<img class="{name}" {image} alt="The inside of {escape(found.name)}">'
+        yield f'<img class="{name}" {image} alt="The inside of {escape(block.name)}">'
     yield from _table(rows)
     yield "</section>"
 

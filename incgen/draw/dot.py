@@ -20,7 +20,7 @@ def dot(diagram: Diagram, theme: Theme, fill: OfBox, *, down: bool, name: str) -
         down: Whether the data goes down; otherwise it goes right.
         name: The name of the network.
     """
-    found = outline(diagram)
+    outlined = outline(diagram)
     style = f'fontname="Helvetica", fontcolor="{theme.ink}"'
     lines = [
         f"digraph {_quoted(name)} {{",
@@ -29,22 +29,22 @@ def dot(diagram: Diagram, theme: Theme, fill: OfBox, *, down: bool, name: str) -
         f'    node [shape=box, style="rounded,filled", fontsize=11, {style}];',
         f'    edge [color="{theme.line}", fontname="Helvetica", fontsize=10, '
         f'fontcolor="{theme.faint}"];',
-        *_group(found.whole, found, theme, fill, 1),
+        *_group(outlined.whole, outlined, theme, fill, 1),
     ]
-    for source, target, text in found.edges:
+    for source, target, text in outlined.edges:
         said = f" [label={_quoted(text)}]" if text else ""
         lines.append(f"    {source} -> {target}{said};")
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _group(group: Group, found: Outline, theme: Theme, fill: OfBox, level: int) -> Iterator[str]:
+def _group(group: Group, outlined: Outline, theme: Theme, fill: OfBox, level: int) -> Iterator[str]:
     indent = "    " * level
     for box in group.boxes:
-        yield f"{indent}{found.names[box.key]} [{_attributes(box, theme, fill(box))}];"
+        yield f"{indent}{outlined.names[box.key]} [{_attributes(box, theme, fill(box))}];"
     for inner in group.groups:
         yield f"{indent}subgraph cluster_{inner.name} {{"
         yield f"{indent}    label={_quoted(inner.title)};"
-        yield from _group(inner, found, theme, fill, level + 1)
+        yield from _group(inner, outlined, theme, fill, level + 1)
         yield f"{indent}}}"
 
 

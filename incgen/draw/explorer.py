@@ -59,7 +59,7 @@ def html(graph: Graph, view: View) -> str:
         "definitions": definitions(network) if view.definitions else "",
         "data": _embedded(data),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _file("page.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _file("page.html"))
 
 
 def _file(name: str) -> str:

@@ -90,11 +90,11 @@ class _Folding:
 
     def repeated(self, item: Repeated, prefix: str, level: int) -> Sequence[Item]:
         """Return each run of iterations that are alike as one, with their number."""
-        found: list[Item] = []
+        items: list[Item] = []
         same = self.network.runs(item)
         for run in same:
-            found += self.run(item, run, prefix, level, whole=len(same) == 1)
-        return found
+            items += self.run(item, run, prefix, level, whole=len(same) == 1)
+        return items
 
     def run(
         self, item: Repeated, run: list[Body], prefix: str, level: int, *, whole: bool
@@ -102,7 +102,7 @@ class _Folding:
         """Return iterations that are alike: a single one as it is, several as the first of them."""
         first, last = run[0], run[-1]
         if len(run) == 1:
-            return [made for each in first.items for made in self.items(each, prefix, level)]
+            return [made for inner in first.items for made in self.items(inner, prefix, level)]
         count, facts = str(len(run)), self.network.facts(item, run)
         inside = f"{item.path}.{item.bodies.index(first)}"
         ends = (item.path if whole else inside, first.source)

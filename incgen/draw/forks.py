@@ -78,11 +78,11 @@ class _ForkLayout:
 
     def columns(self) -> list[float]:
         """Return where the axes of the branches are, with the middle of the outer ones at 0."""
-        found, place = [0.0], 0.0
+        columns, place = [0.0], 0.0
         for left, right in zip(self.parts, self.parts[1:], strict=False):
             place += left.after + _BETWEEN + right.before
-            found.append(place)
-        return [column - place / 2 for column in found]
+            columns.append(place)
+        return [column - place / 2 for column in columns]
 
     def join(self, columns: Sequence[float]) -> Part:
         """Return the box of the join: a bar under all branches, or a dot."""

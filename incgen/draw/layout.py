@@ -122,4 +122,4 @@ def lines_of(box: Box, extra: str) -> tuple[str, ...]:
 def titles_of(card: Card) -> tuple[str, ...]:
     """Return the label of a card and what it is, each unless it says nothing."""
     text = f"repeat {card.count}" if card.count and not card.text else counted(card)
-    return tuple(cut(each, TEXT, _WIDEST) for each in (card.title, text) if each)
+    return tuple(cut(title, TEXT, _WIDEST) for title in (card.title, text) if title)

@@ -21,10 +21,10 @@ def mermaid(diagram: Diagram, theme: Theme, fill: OfBox, *, down: bool) -> str:
         fill: The colour of a box in place of that of its kind; "" for that.
         down: Whether the data goes down; otherwise it goes right.
     """
-    found = outline(diagram)
+    outlined = outline(diagram)
     lines = [f"flowchart {'TB' if down else 'LR'}"]
-    lines += _group(found.whole, found, 1)
-    for source, target, text in found.edges:
+    lines += _group(outlined.whole, outlined, 1)
+    for source, target, text in outlined.edges:
         said = f'|"{_escaped(text)}"|' if text else ""
         lines.append(f"    {source} -->{said} {target}")
     kinds = dict.fromkeys(box.kind for box in boxes(diagram.row))
@@ -32,24 +32,24 @@ def mermaid(diagram: Diagram, theme: Theme, fill: OfBox, *, down: bool) -> str:
         style = f"fill:{theme.fills[kind]},stroke:{theme.borders[kind]},color:{theme.ink}"
         lines.append(f"    classDef {class_of(kind)} {style}")
     for kind in kinds:
-        named = [found.names[box.key] for box in boxes(diagram.row) if box.kind == kind]
+        named = [outlined.names[box.key] for box in boxes(diagram.row) if box.kind == kind]
         lines.append(f"    class {','.join(named)} {class_of(kind)}")
     for box in boxes(diagram.row):
         if colour := fill(box):
             style = f"fill:{colour},color:{ink_on(colour)}"
-            lines.append(f"    style {found.names[box.key]} {style}")
-    for name in _names(found.whole):
+            lines.append(f"    style {outlined.names[box.key]} {style}")
+    for name in _names(outlined.whole):
         lines.append(f"    style {name} fill:{theme.card},stroke:{theme.rule},color:{theme.ink}")
     return "\n".join(lines) + "\n"
 
 
-def _group(group: Group, found: Outline, level: int) -> Iterator[str]:
+def _group(group: Group, outlined: Outline, level: int) -> Iterator[str]:
     indent = "    " * level
     for box in group.boxes:
-        yield f"{indent}{found.names[box.key]}{_shaped(box)}"
+        yield f"{indent}{outlined.names[box.key]}{_shaped(box)}"
     for inner in group.groups:
         yield f'{indent}subgraph {inner.name}["{_escaped(inner.title)}"]'
-        yield from _group(inner, found, level + 1)
+        yield from _group(inner, outlined, level + 1)
         yield f"{indent}end"
 
 

@@ -39,17 +39,17 @@ def outline(diagram: Diagram) -> Outline:
 
     def group(title: str, row: Row) -> Group:
         name = new("g")
-        found, inner = list[Box](), list[Group]()
+        boxes, inner = list[Box](), list[Group]()
         for item in _flat(row):
             match item:
                 case Box():
                     names[item.key] = new("n")
-                    found.append(item)
+                    boxes.append(item)
                 case Card():
                     inner.append(group("  ".join(titles_of(item)), item.row))
                 case Side():
                     inner.append(group(item.title, item.row))
-        return Group(name, title, tuple(found), tuple(inner))
+        return Group(name, title, tuple(boxes), tuple(inner))
 
     whole = group("", diagram.row)
     edges = tuple(

@@ -42,8 +42,8 @@ def scene(graph: Graph, view: View) -> tuple[Scene, OfBox]:
     part = Layout(main, axes, heat.text if heat else nothing).whole()
     wide, high = axes.place(part.length, part.before + part.after)
     dx, dy = axes.place(0, part.before)
-    found, inside = panels(network, main, axes, heat) if view.definitions else ([], [])
-    spots = arranged((wide, high), found, view.down)
+    blocks, inside = panels(network, main, axes, heat) if view.definitions else ([], [])
+    spots = arranged((wide, high), blocks, view.down)
     whole = max([wide, _NARROWEST, *(spot.x + spot.width for spot in spots)])
     head, top = _head(graph, [main, *inside], heat, whole)
     marks = [*head, *(mark.moved(_MARGIN + dx, top + dy) for mark in part.marks)]
@@ -68,7 +68,7 @@ def _head(
         y += 17
         marks.append(Label(_MARGIN, y, cut(line, 12, whole), "prose"))
     y += 12
-    shown = [box for each in drawn for box in boxes(each.row)]
+    shown = [box for drawing in drawn for box in boxes(drawing.row)]
     if heat is not None:
         marks += _scale(heat, y)
         y += 30
@@ -155,7 +155,7 @@ def _ops(unit: Definition) -> list[str]:
     step = unit.body.steps[0]
     assert isinstance(step, Step) and step.element is not None
     return [
-        each.op.name if isinstance(each, OpCall) else each.definition.name
-        for each in within(step.element)
-        if isinstance(each, OpCall | Instance)
+        part.op.name if isinstance(part, OpCall) else part.definition.name
+        for part in within(step.element)
+        if isinstance(part, OpCall | Instance)
     ]

@@ -52,20 +52,22 @@ def panels(
         The panels, and the diagrams in them.
     """
     known = definitions(network, diagram)
-    return [_panel(each, rows, axes, heat) for each, rows in known], [each for each, _ in known]
+    return [_panel(inside, rows, axes, heat) for inside, rows in known], [
+        inside for inside, _ in known
+    ]
 
 
 def definitions(network: Network, diagram: Diagram) -> list[tuple[Diagram, Sequence[Use]]]:
     """Return each block that is folded in a diagram or in another block: its inside, its uses."""
-    found = dict[str, tuple[Diagram, Sequence[Use]]]()
+    blocks = dict[str, tuple[Diagram, Sequence[Use]]]()
     waiting = [diagram]
     while waiting:
         for box in boxes(waiting.pop(0).row):
-            if box.folds and box.folds not in found:
+            if box.folds and box.folds not in blocks:
                 rows = uses(network, box.folds)
-                found[box.folds] = _diagram(network, rows), rows
-                waiting.append(found[box.folds][0])
-    return [*found.values()]
+                blocks[box.folds] = _diagram(network, rows), rows
+                waiting.append(blocks[box.folds][0])
+    return [*blocks.values()]
 
 
 def _diagram(network: Network, rows: Sequence[Use]) -> Diagram:
@@ -118,17 +120,17 @@ def columns(rows: Sequence[Use]) -> list[tuple[str, list[str]]]:
     ]
     if len(rows) > len(shown):
         labels[-1] += f" and {len(rows) - len(shown)} more"
-    found = [("use", labels)]
+    result = [("use", labels)]
     for formal in rows[0].first.definition.parameters:
         name = cut(formal.name, SMALL, _WIDEST / 2)
-        found.append((name, [spec_value(row.first.given[formal.name]) for row in shown]))
-    found.append(("output", [times(row.facts.shape) for row in shown]))
+        result.append((name, [spec_value(row.first.given[formal.name]) for row in shown]))
+    result.append(("output", [times(row.facts.shape) for row in shown]))
     facts = [row.facts for row in shown]
-    found.append(("parameters", [short(each.parameters) for each in facts]))
-    found.append(("multiply-adds", [short(each.multiply_adds) for each in facts]))
-    fields = ["×".join(map(str, each.field.size)) for each in facts]
-    found.append(("receptive field", fields))
-    return found
+    result.append(("parameters", [short(f.parameters) for f in facts]))
+    result.append(("multiply-adds", [short(f.multiply_adds) for f in facts]))
+    fields = ["×".join(map(str, f.field.size)) for f in facts]
+    result.append(("receptive field", fields))
+    return result
 
 
 def _table(

@@ -26,32 +26,32 @@ class Use:
 
 def uses(network: Network, name: str) -> list[Use]:
     """Return the uses of a block in order, with iterations that are alike as one."""
-    found = []
-    for label, same in _found(network.body, name, network):
-        each = [network.facts(used) for used in same]
+    result = []
+    for label, same in _uses_in(network.body, name, network):
+        costs = [network.facts(used) for used in same]
         total = replace(
-            each[-1],
-            parameters=sum(facts.parameters for facts in each),
-            multiply_adds=sum(facts.multiply_adds for facts in each),
+            costs[-1],
+            parameters=sum(facts.parameters for facts in costs),
+            multiply_adds=sum(facts.multiply_adds for facts in costs),
         )
-        found.append(Use(label, tuple(same), total))
-    return found
+        result.append(Use(label, tuple(same), total))
+    return result
 
 
-def _found(body: Body, name: str, network: Network) -> Iterator[tuple[str, Sequence[Used]]]:
+def _uses_in(body: Body, name: str, network: Network) -> Iterator[tuple[str, Sequence[Used]]]:
     for item in body.items:
         if isinstance(item, Used) and item.definition.name == name:
             yield item.path, [item]
         if isinstance(item, Repeated):
             for run in network.runs(item):
                 whole = len(run) == len(item.bodies)
-                inside = (_found(iteration, name, network) for iteration in run)
+                inside = (_uses_in(iteration, name, network) for iteration in run)
                 for same in zip(*inside, strict=True):
                     label = _short(same[0][0], item, whole)
-                    yield label, [used for _, each in same for used in each]
+                    yield label, [used for _, group in same for used in group]
             continue
         for inner in bodies(item):
-            yield from _found(inner, name, network)
+            yield from _uses_in(inner, name, network)
 
 
 def _short(label: str, repeat: Repeated, whole: bool) -> str:

@@ -46,7 +46,7 @@ class View:
         )
         for name, word, known in words:
             if word not in known:
-                offer = listed([each for each in known if each is not None], "or")
+                offer = listed([choice for choice in known if choice is not None], "or")
                 raise DrawError(f"the {name} is {offer}, not `{clipped(str(word))}`")
 
     @property
@@ -70,13 +70,13 @@ def openings(graph: Graph, network: Body, opened: tuple[str, ...]) -> frozenset[
             keys[part.path] = None
         if isinstance(part, Used):
             uses.setdefault(part.definition.name, []).append(part.path)
-    found: set[str] = set()
+    result: set[str] = set()
     for name in opened:
         if name not in keys and name not in uses:
             raise DrawError(_unknown(name, graph, {**keys, **uses}))
         for key in [name] if name in keys else uses[name]:
-            found |= {*prefixes(key), key}
-    return frozenset(found)
+            result |= {*prefixes(key), key}
+    return frozenset(result)
 
 
 def _unknown(name: str, graph: Graph, keys: Mapping[str, object]) -> str:

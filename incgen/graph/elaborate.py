@@ -63,7 +63,7 @@ def elaborate(program: df.Program, settings: Mapping[str, Value], report: Report
         parameters,
         tuple(builder.nodes),
         builder.outputs,
-        {each: Observed(builder.given[each], [*builder.shapes[each]]) for each in builder.given},
+        {d: Observed(builder.given[d], [*builder.shapes[d]]) for d in builder.given},
         builder.steps,
         {span: [*pairs] for span, pairs in builder.passed.items()},
     )
@@ -213,8 +213,8 @@ class _Builder:
                 fault = f"must be at most {MAX_REPEAT}, not {count}"
         if fault:
             place = element.count.span or element.span
-            found = given(element.count, frame.use)
-            self.values.refuse(code, found, "a repeat count", fault, count, place, frame)
+            origin = given(element.count, frame.use)
+            self.values.refuse(code, origin, "a repeat count", fault, count, place, frame)
         assert isinstance(count, int)
         inner = frame.inside(element.name)
         for index in range(count):

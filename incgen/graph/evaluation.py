@@ -68,10 +68,10 @@ class Evaluator:
                 what = f"`{argument.name}` of `{call.op.name}`"
                 place = written.span if isinstance(written, ex.Expression) else None
                 name = argument.name if argument.name in forwarded else ""
-                found = given(written, frame.use, name)
+                origin = given(written, frame.use, name)
                 help_ = near(value, argument.words) if isinstance(value, str) else None
                 code = fault_code(value, argument)
-                self.refuse(code, found, what, fault, value, place or call.span, frame, help_)
+                self.refuse(code, origin, what, fault, value, place or call.span, frame, help_)
             result[argument.name] = value
             if argument.name not in forwarded and _is_fixed(written):
                 fixed[argument.name] = value
@@ -80,7 +80,7 @@ class Evaluator:
     def refuse(
         self,
         code: Code,
-        found: Given,
+        origin: Given,
         what: str,
         fault: str,
         value: Value,
@@ -92,17 +92,17 @@ class Evaluator:
 
         There it is called `what`.
         """
-        written = found.written
+        written = origin.written
         if isinstance(written, (ex.Binary, ex.Literal)):
             help = whole_help(value, written) or help
         span = written.span if isinstance(written, ex.Expression) else None
         notes = uses_of(frame.use)
-        if found.name and span is not None:
+        if origin.name and span is not None:
             # an argument of a unit has the name of its head's argument
-            same = what == f"`{found.name}` of `{found.owner}`"
+            same = what == f"`{origin.name}` of `{origin.owner}`"
             notes = () if same else (Note(f"it becomes {what} here", place),)
-            notes += uses_of(found.use)
-            what, place = f"`{found.name}` of `{found.owner}`", span
+            notes += uses_of(origin.use)
+            what, place = f"`{origin.name}` of `{origin.owner}`", span
         self.report.refuse(code, place, f"{what} {fault}", notes=notes, help=help)
 
     def argument(self, written: df.ArgumentValue, frame: Frame, shape: Shape, span: Span) -> object:
@@ -128,7 +128,7 @@ class Evaluator:
         span: Span,
     ) -> tuple[int, ...]:
         """Evaluate the parts of a window or of a padding."""
-        found = []
+        numbers = []
         for expression in expressions:
             number = self.evaluate(expression, frame, shape, written.span)
             fault = count_fault(number, minimum)
@@ -139,8 +139,8 @@ class Evaluator:
                 origin = given(expression, frame.use)
                 self.refuse(code, origin, what, fault, number, place, frame)
             assert isinstance(number, int)
-            found.append(number)
-        return tuple(found)
+            numbers.append(number)
+        return tuple(numbers)
 
 
 def _is_fixed(written: df.ArgumentValue) -> bool:

@@ -113,11 +113,11 @@ def unit_use(use: Use | None, forwards: bool, names: Collection[str]) -> Use | N
         forwards: Whether the op is the head of a unit.
         names: The arguments; if there are none, any use will do, and the outermost is taken.
     """
-    found = None
+    outermost = None
     while forwards and use is not None and use.definition.kind == "unit":
         if any(name in use.given for name in names):
             return use
         if not names:
-            found = use
+            outermost = use
         forwards, use = use.forwards, use.outer
-    return found
+    return outermost

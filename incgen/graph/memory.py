@@ -42,7 +42,7 @@ class Memory:
     @property
     def inference(self) -> int:
         """Return the most that is live at once; for a batch of n, n times as much."""
-        return max(each for each in self.live if each is not None)
+        return max(size for size in self.live if size is not None)
 
 
 def memory(graph: Graph) -> Memory:
@@ -64,7 +64,7 @@ def _kept(graph: Graph) -> list[int]:
         if by == "output" and varying[index]:
             values.add(stored[index])
         if by == "input":
-            values.update(stored[each] for each in _factors(node, varying))
+            values.update(stored[factor] for factor in _factors(node, varying))
         if op == "separable_conv":
             inside[index] = NUMBER * _between(graph, node)
         if op == "dropout" and varying[index] and node.args["rate"]:
@@ -81,20 +81,20 @@ def _factors(node: Node, varying: Sequence[bool]) -> Iterator[int]:
     the other factors.
     """
     if node.op != "mul":
-        if node.parameters or any(varying[each] for each in node.inputs):
+        if node.parameters or any(varying[i] for i in node.inputs):
             yield from node.inputs
         return
-    for place, each in enumerate(node.inputs):
+    for place, index in enumerate(node.inputs):
         if any(varying[other] for other in node.inputs[:place] + node.inputs[place + 1 :]):
-            yield each
+            yield index
 
 
 def _varying(nodes: Sequence[Node]) -> list[bool]:
     """Return for each value whether a parameter in front of it is trained."""
-    found: list[bool] = []
+    varying: list[bool] = []
     for node in nodes:
-        found.append(bool(node.parameters) or any(found[each] for each in node.inputs))
-    return found
+        varying.append(bool(node.parameters) or any(varying[index] for index in node.inputs))
+    return varying
 
 
 def _op(node: Node) -> str:
@@ -117,10 +117,10 @@ def _live(graph: Graph) -> list[int | None]:
     stored = _stored(nodes, SAME_IN_INFERENCE)
     last: dict[int, int] = {}  # the last layer that takes a value
     for index in sorted(evaluated):
-        for each in nodes[index].inputs:
-            last[stored[each]] = index
+        for source in nodes[index].inputs:
+            last[stored[source]] = index
     last[stored[output]] = len(nodes)
-    found: list[int | None] = [None] * len(nodes)
+    sizes: list[int | None] = [None] * len(nodes)
     live: dict[int, int] = {}
     for index in sorted(evaluated):
         node, before = nodes[index], sum(live.values())
@@ -131,14 +131,14 @@ def _live(graph: Graph) -> list[int | None]:
             taken = stored[node.inputs[0]]
             rest = most - (live[taken] if last[taken] == index else 0)
             most = max(before + between, rest + between)
-        found[index] = NUMBER * most
+        sizes[index] = NUMBER * most
         live = {value: size for value, size in live.items() if last[value] > index}
-    return found
+    return sizes
 
 
 def _stored(nodes: Sequence[Node], same: frozenset[str]) -> list[int]:
     """Return for each value the one whose memory it is."""
-    found: list[int] = []
+    stored: list[int] = []
     for index, node in enumerate(nodes):
-        found.append(found[node.inputs[0]] if node.op in same else index)
-    return found
+        stored.append(stored[node.inputs[0]] if node.op in same else index)
+    return stored

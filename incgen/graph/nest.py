@@ -218,11 +218,11 @@ class _Walk:
     def repeat(self, element: df.Repeat, value: int, frame: Frame, items: list[Piece]) -> int:
         count = self.evaluate(element.count, value, frame)
         assert isinstance(count, int)
-        inner, found, source = frame.inside(element.name), list[Body](), value
+        inner, iterations, source = frame.inside(element.name), list[Body](), value
         for index in range(count):
-            found.append(self.body(element.body, value, inner.inside(str(index))))
-            value = found[-1].value
+            iterations.append(self.body(element.body, value, inner.inside(str(index))))
+            value = iterations[-1].value
         path = join_key(frame.prefix, element.name)
-        if found:
-            items.append(Repeated(path, True, source, value, element.span, tuple(found)))
+        if iterations:
+            items.append(Repeated(path, True, source, value, element.span, tuple(iterations)))
         return value

@@ -183,4 +183,4 @@ class Deployment:
     @property
     def label(self) -> str:
         """Return the names of the passes that change weights, as weights files state them."""
-        return " ".join(each.name for each in self.passes if each.changes) or NOTHING
+        return " ".join(done.name for done in self.passes if done.changes) or NOTHING

@@ -36,20 +36,20 @@ class Rule:
 
 def rules(graph: Graph) -> list[Rule]:
     """Return every convention that has an effect; a 1x1 window, say, needs no border."""
-    found: dict[tuple[str, str, str, str, str], tuple[list[Span], int]] = {}
+    groups: dict[tuple[str, str, str, str, str], tuple[list[Span], int]] = {}
     for node in graph.nodes:
         for rule in rules_of(node):
             key = (rule.op, rule.argument, rule.value, rule.origin, rule.name)
-            spans, count = found.get(key, ([], 0))
+            spans, count = groups.get(key, ([], 0))
             spans += [span for span in rule.spans if span not in spans]
-            found[key] = (spans, count + 1)
-    made = [Rule(*key, tuple(spans), count) for key, (spans, count) in found.items()]
+            groups[key] = (spans, count + 1)
+    made = [Rule(*key, tuple(spans), count) for key, (spans, count) in groups.items()]
     return sorted(made, key=lambda rule: (place_of(rule.op, rule.argument), -rule.layers))
 
 
 def rules_of(node: Node) -> list[Rule]:
     """Return the conventions that have an effect on one layer, in the order of its arguments."""
-    found: list[Rule] = []
+    result: list[Rule] = []
     for argument in node.call.op.arguments if node.call is not None else ():
         assert node.call is not None
         if not _disagreed(node.call.op, argument) or not acts(node, argument):
@@ -59,8 +59,8 @@ def rules_of(node: Node) -> list[Rule]:
             continue  # nothing was stated, since every choice would be the same
         origin, name, span = _origin(node, node.call, argument.name)
         spans = () if span is None else (span,)
-        found.append(Rule(node.op, argument.name, spec_value(value), origin, name, spans, 1))
-    return found
+        result.append(Rule(node.op, argument.name, spec_value(value), origin, name, spans, 1))
+    return result
 
 
 def _disagreed(op: Op, argument: Argument) -> bool:
@@ -117,11 +117,11 @@ def _written(around: Use | None, span: Span) -> tuple[str, str, Span]:
 def cells(graph: Graph) -> list[tuple[str, ...]]:
     """Return the cells of a table of the conventions, the first row its heading."""
     own = next(iter(graph.nodes)).span.source.name
-    found = [
+    rows = [
         (rule.op, rule.argument, rule.value, said_by(rule, own), str(rule.layers))
         for rule in rules(graph)
     ]
-    return [("op", "argument", "value", "said by", "layers"), *found]
+    return [("op", "argument", "value", "said by", "layers"), *rows]
 
 
 def table(graph: Graph) -> str:
@@ -159,7 +159,7 @@ def _lines(file: str, lines: Sequence[int], own: str) -> str:
 
 def as_json(graph: Graph) -> str:
     """Format the conventions of a network as a JSON array."""
-    found = [
+    entries = [
         {
             "op": rule.op,
             "argument": rule.argument,
@@ -171,4 +171,4 @@ def as_json(graph: Graph) -> str:
         }
         for rule in rules(graph)
     ]
-    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(entries, indent=2, ensure_ascii=False) + "\n"

@@ -47,12 +47,12 @@ class _Axis:
     count: int  #: The number of outputs
     low: _Lines  #: lo(p) is the smallest of these
     high: _Lines  #: hi(p) is the largest
-    each: tuple[tuple[int, int], ...] = ()  #: lo and hi of every output, where there are no lines
+    ranges: tuple[tuple[int, int], ...] = ()  #: lo and hi of every output, where there are no lines
 
     def at(self, place: int) -> tuple[int, int]:
         """Return lo and hi of an output; beyond a list, those of the outermost."""
-        if self.each:
-            return self.each[min(max(place, 0), len(self.each) - 1)]
+        if self.ranges:
+            return self.ranges[min(max(place, 0), len(self.ranges) - 1)]
         return (
             min(a * place + b for a, b in self.low),
             max(a * place + b for a, b in self.high),
@@ -60,7 +60,7 @@ class _Axis:
 
     def ends(self) -> tuple[tuple[int, int], ...]:
         """Return lo and hi of enough outputs to see the largest field: hi - lo is convex."""
-        return self.each or (self.at(0), self.at(self.count - 1))
+        return self.ranges or (self.at(0), self.at(self.count - 1))
 
     @property
     def size(self) -> int:
@@ -69,25 +69,25 @@ class _Axis:
     @property
     def stride(self) -> int | None:
         slopes = {a for a, _ in (*self.low, *self.high)}
-        return slopes.pop() if len(slopes) == 1 and not self.each else None
+        return slopes.pop() if len(slopes) == 1 and not self.ranges else None
 
 
 def receptive_fields(graph: Graph) -> list[Field]:
     """Return the receptive field of every node of a graph, in its order."""
     first = graph.nodes[0].shape
     identity: _Lines = ((1, 0),)
-    found: list[tuple[_Axis, _Axis]] = []
+    pairs: list[tuple[_Axis, _Axis]] = []
     for node in graph.nodes:
         if not node.inputs:
             assert first.height is not None and first.width is not None
             sizes = (first.height, first.width)
             high, wide = (_Axis(size, identity, identity) for size in sizes)
-            found.append((high, wide))
+            pairs.append((high, wide))
             continue
-        inputs = [found[index] for index in node.inputs]
+        inputs = [pairs[index] for index in node.inputs]
         shapes = [graph.nodes[index].shape for index in node.inputs]
-        found.append((_after(node, 0, inputs, shapes), _after(node, 1, inputs, shapes)))
-    return [_field(node, axes) for node, axes in zip(graph.nodes, found, strict=True)]
+        pairs.append((_after(node, 0, inputs, shapes), _after(node, 1, inputs, shapes)))
+    return [_field(node, axes) for node, axes in zip(graph.nodes, pairs, strict=True)]
 
 
 def _field(node: Node, axes: tuple[_Axis, _Axis]) -> Field:
@@ -108,7 +108,7 @@ def _after(
     """
     before, count = inputs[0][axis], _count(node.shape, axis)
     if len(inputs) > 1 or node.op in ("concat", "add", "mul"):
-        return _joined([each[axis] for each in inputs], shapes, axis, count)
+        return _joined([axes[axis] for axes in inputs], shapes, axis, count)
     if "borders" in node.args:
         window: Window = node.args.get("window", _PIXEL)
         span = effective(window.kernel[axis], int(node.args.get("dilation", 1)))
@@ -132,7 +132,7 @@ def _count(shape: Shape, axis: int) -> int:
 
 def _windows(before: _Axis, count: int, stride: int, border: int, span: int) -> _Axis:
     """Return the fields of windows that begin at p stride - border and reach over `span` pixels."""
-    if before.each:
+    if before.ranges:
         begins = (place * stride - border for place in range(count))
         return _listed(before, count, ((begin, begin + span - 1) for begin in begins))
     low = tuple((a * stride, b - a * border) for a, b in before.low)
@@ -141,9 +141,9 @@ def _windows(before: _Axis, count: int, stride: int, border: int, span: int) -> 
 
 
 def _listed(before: _Axis, count: int, windows: Iterable[tuple[int, int]]) -> _Axis:
-    each = [(before.at(first)[0], before.at(last)[1]) for first, last in windows]
-    assert len(each) == count
-    return _Axis(count, (), (), tuple(each))
+    points = [(before.at(first)[0], before.at(last)[1]) for first, last in windows]
+    assert len(points) == count
+    return _Axis(count, (), (), tuple(points))
 
 
 def _whole(before: _Axis) -> _Axis:
@@ -155,18 +155,18 @@ def _whole(before: _Axis) -> _Axis:
 
 def _joined(axes: Sequence[_Axis], shapes: Sequence[Shape], axis: int, count: int) -> _Axis:
     """Return the fields of a join: they reach over those of every branch."""
-    if any(each.each for each in axes):
-        points = [[each.at(place) for each in axes] for place in range(count)]
-        both = ((min(lo for lo, _ in each), max(hi for _, hi in each)) for each in points)
+    if any(branch.ranges for branch in axes):
+        points = [[branch.at(place) for branch in axes] for place in range(count)]
+        both = ((min(lo for lo, _ in point), max(hi for _, hi in point)) for point in points)
         return _Axis(count, (), (), tuple(both))
-    low = _outermost((line for each in axes for line in each.low), min)
-    high = _outermost((line for each in axes for line in each.high), max)
+    low = _outermost((line for branch in axes for line in branch.low), min)
+    high = _outermost((line for branch in axes for line in branch.high), max)
     return _Axis(count, low, high)
 
 
 def _outermost(lines: Iterable[tuple[int, int]], best: Callable[[int, int], int]) -> _Lines:
     """Return one line for each slope: of parallel lines only the outermost counts."""
-    found: dict[int, int] = {}
+    begins: dict[int, int] = {}
     for slope, begin in lines:
-        found[slope] = best(found.get(slope, begin), begin)
-    return tuple(found.items())
+        begins[slope] = best(begins.get(slope, begin), begin)
+    return tuple(begins.items())

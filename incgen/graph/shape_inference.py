@@ -88,9 +88,9 @@ def _moved(op: Op, args: Arguments, shape: Shape) -> tuple[int, int]:
     around = _borders(op.name, args, shape, dilation)
     if op.known("ceil"):
         ceil = _rounded_up(op, args, around)
-    found = spatial(shape, window, dilation, around, ceil, op.name)
+    sizes = spatial(shape, window, dilation, around, ceil, op.name)
     args["borders"] = around
-    return found
+    return sizes
 
 
 def _rounded_up(op: Op, args: Arguments, around: Borders) -> bool:
@@ -117,11 +117,11 @@ def _strided(window: Window) -> Fault:
 def _borders(name: str, args: Arguments, shape: Shape, dilation: int) -> Borders:
     assert shape.height is not None and shape.width is not None
     window: Window = args["window"]
-    found = borders(args["pad"], window, dilation, shape.height, shape.width, name)
-    if found is None:
+    result = borders(args["pad"], window, dilation, shape.height, shape.width, name)
+    if result is None:
         why = f"with the window {window}" + (f", dilation {dilation}" if dilation > 1 else "")
         raise _must_say(name, "pad", why, "pad=half")
-    return found
+    return result
 
 
 def _must_say(name: str, argument: str, why: str, form: str) -> Fault:

@@ -12,11 +12,11 @@ from incgen.resolve import definitions as df
 
 def needed(nodes: Sequence[Node], outputs: Iterable[int]) -> set[int]:
     """Return the numbers of the nodes that some outputs depend on, and those of the outputs."""
-    found = set(outputs)
+    numbers = set(outputs)
     for index in range(len(nodes) - 1, -1, -1):
-        if index in found:
-            found.update(nodes[index].inputs)
-    return found
+        if index in numbers:
+            numbers.update(nodes[index].inputs)
+    return numbers
 
 
 def report_unused(

@@ -45,24 +45,24 @@ def _words(words: Iterable[str]) -> str:
 @cache
 def patterns() -> tuple[Pattern, ...]:
     """Return the patterns in the order in which they are tried."""
-    found = dict(terminals())
-    name = found["NAME"]
-    word = [each for each in sorted(keywords()) if each not in _TRUTHS]
-    signs = [r"->", found["COMPARATOR"], found["FACTOR"], found["SIGN"], "="]
+    regexes = dict(terminals())
+    name = regexes["NAME"]
+    word = [keyword for keyword in sorted(keywords()) if keyword not in _TRUTHS]
+    signs = [r"->", regexes["COMPARATOR"], regexes["FACTOR"], regexes["SIGN"], "="]
     named = [(rf"\b({word})[ \t]+({name})", scope) for word, scope in _DEFINING.items()]
     return (
         Pattern(r"##.*$", ("comment.line.documentation",)),
         Pattern(r"#.*$", ("comment.line.number-sign",)),
-        Pattern(found["STRING"], ("string.quoted.double",)),
-        Pattern(rf"(?<![A-Za-z0-9_]){found['WINDOW']}", ("constant.numeric.window",)),
+        Pattern(regexes["STRING"], ("string.quoted.double",)),
+        Pattern(rf"(?<![A-Za-z0-9_]){regexes['WINDOW']}", ("constant.numeric.window",)),
         *(Pattern(regex, ("keyword.other", scope)) for regex, scope in named),
         Pattern(_words(word), ("keyword.control",)),
         Pattern(_words(_TRUTHS), ("constant.language.boolean",)),
-        Pattern(found["FUNCTION"], ("support.function.builtin",)),
+        Pattern(regexes["FUNCTION"], ("support.function.builtin",)),
         Pattern(rf"\b{name}(?=[ \t]*:)", ("entity.name.label",)),
         Pattern(rf"\b{name}(?=[ \t]*=(?!=))", ("variable.parameter.attribute",)),
         Pattern(
-            rf"(?<![A-Za-z0-9_]){found['NUMBER']}(?![A-Za-z0-9_])", ("constant.numeric.number",)
+            rf"(?<![A-Za-z0-9_]){regexes['NUMBER']}(?![A-Za-z0-9_])", ("constant.numeric.number",)
         ),
         Pattern(_words({*OPS, "activation"}), ("support.function.op",)),
         Pattern(

@@ -45,7 +45,7 @@ _TOKENS: dict[str, _TokenType] = {
 def _token(scope: str) -> _TokenType:
     if not scope:
         return Text
-    return next((each for start, each in _TOKENS.items() if scope.startswith(start)), Generic)
+    return next((token for start, token in _TOKENS.items() if scope.startswith(start)), Generic)
 
 
 def _rule(pattern: Pattern) -> tuple[str, object]:

@@ -49,12 +49,12 @@ def _generated(spec: Path, target: str, root: Path) -> tuple[str, dict[str, str]
 
     loaded = load(spec)
     graph = graph_of(loaded, {}, Reporter())
-    (found,) = api.find_targets([target])
+    (chosen,) = api.find_targets([target])
 
     def shown(name: str) -> str:
         return name.removeprefix(f"{root.as_posix().rstrip('/')}/")
 
-    source = with_places(found.emit(graph), graph.program, shown)
+    source = with_places(chosen.emit(graph), graph.program, shown)
     files = {file.source.name: _digest_of(file.source.name) for file in loaded.files()}
     return source, files
 

@@ -53,8 +53,8 @@ class SpecFinder(MetaPathFinder):
             file = folder / f"{name}.inc"
             if file.is_file():
                 root = folder.parents[parent.count(".")] if parent else folder
-                found = SpecLoader(file, root)
-                return ModuleSpec(fullname, found, origin=str(file), is_package=True)
+                spec_loader = SpecLoader(file, root)
+                return ModuleSpec(fullname, spec_loader, origin=str(file), is_package=True)
         return None
 
 

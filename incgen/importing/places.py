@@ -41,13 +41,13 @@ def with_places(source: str, program: df.Program, shown: Callable[[str], str]) -
 
 def _definitions(program: df.Program) -> dict[str, dict[str, Span]]:
     """Return where the names in each definition stand, by the names of classes and functions."""
-    found: dict[str, dict[str, Span]] = {}
+    places: dict[str, dict[str, Span]] = {}
     for definition in (*program.definitions, program.network):
         names: dict[str, Span] = {}
         for name, span in _named(definition.body):
             names.setdefault(name, span)
-        found[class_name(definition.name)] = found[definition.name] = names
-    return found
+        places[class_name(definition.name)] = places[definition.name] = names
+    return places
 
 
 def _named(body: df.Body) -> Iterator[tuple[str, Span]]:
@@ -66,8 +66,8 @@ def _within(element: df.Element) -> Iterator[tuple[str, Span]]:
         yield name, element.span
     match element:
         case df.Chain(elements=elements):
-            for each in elements:
-                yield from _within(each)
+            for inner in elements:
+                yield from _within(inner)
         case df.Join(body=body) | df.Group(body=body):
             yield from _named(body)
         case df.Conditional(then=then, otherwise=otherwise):
@@ -107,7 +107,7 @@ def _commented(source: str, places: _Places) -> str:
     lines = source.splitlines()
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     commented = {token.start[0] for token in tokens if token.type == tokenize.COMMENT}
-    for line, found in places.items():
+    for line, texts in places.items():
         begin = "; " if line in commented else "  # "
-        lines[line - 1] += begin + ", ".join(found)
+        lines[line - 1] += begin + ", ".join(texts)
     return "\n".join(lines) + "\n"

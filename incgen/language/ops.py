@@ -294,5 +294,5 @@ WORDS: Final = frozenset({"valid", "half", "same"}) | {
 
 def place_of(op: str, argument: str) -> tuple[int, int]:
     """Return the place of an op in the table, and that of an argument in its row, as a sort key."""
-    names = [each.name for each in OPS[op].arguments]
+    names = [a.name for a in OPS[op].arguments]
     return list(OPS).index(op), names.index(argument)

@@ -53,19 +53,19 @@ class Analysis:
     @cached_property
     def nodes(self) -> Mapping[Span, list[Node]]:
         """Return the layers that come from each place: an op, a join, or the use of a block."""
-        found: dict[Span, list[Node]] = {}
+        nodes: dict[Span, list[Node]] = {}
         for node in self.graph.nodes if self.graph is not None else ():
             for span in (node.span, *(use.span for use in node.uses())):
-                found.setdefault(span, []).append(node)
-        return found
+                nodes.setdefault(span, []).append(node)
+        return nodes
 
     @cached_property
     def fields(self) -> Mapping[int, Field]:
         """Return the receptive field of each layer, by its identity."""
         if self.graph is None:
             return {}
-        found = receptive_fields(self.graph)
-        return {id(node): each for node, each in zip(self.graph.nodes, found, strict=True)}
+        fields = receptive_fields(self.graph)
+        return {id(node): f for node, f in zip(self.graph.nodes, fields, strict=True)}
 
     @cached_property
     def files(self) -> frozenset[Path]:
@@ -87,14 +87,14 @@ def analyse(path: Path, text: str, texts: Mapping[Path, str]) -> Analysis:
         texts: The texts of other files that are open, by their resolved paths.
     """
     try:
-        found = _analysed(path, text, texts)
+        analysis = _analysed(path, text, texts)
         _ = (
-            found.names.occurrences,
-            found.nodes,
-            found.files,
-            found.fields,
+            analysis.names.occurrences,
+            analysis.nodes,
+            analysis.files,
+            analysis.fields,
         )  # so that no request waits for them
-        return found
+        return analysis
     except Exception:  # a bug in incgen, after which the editor goes on
         logging.getLogger(__name__).exception("%s cannot be analysed", path)
         return Analysis(SourceFile(path.as_posix(), text), None, (), None)

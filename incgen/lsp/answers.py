@@ -33,8 +33,8 @@ def _about_names(server: Server) -> None:
         if document is None:
             return None
         folder = document.path.resolve().parent
-        found = await server.at(params, lambda view, at: completion(view, at, folder))
-        return lsp.CompletionList(is_incomplete=False, items=found or [])
+        items = await server.at(params, lambda view, at: completion(view, at, folder))
+        return lsp.CompletionList(is_incomplete=False, items=items or [])
 
     @server.feature(lsp.TEXT_DOCUMENT_HOVER)
     async def hovered(params: lsp.HoverParams) -> lsp.Hover | None:
@@ -61,10 +61,10 @@ def _about_uses(server: Server) -> None:
     @server.feature(lsp.TEXT_DOCUMENT_REFERENCES)
     async def referred(params: lsp.ReferenceParams) -> list[lsp.Location] | None:
         view = await documents.current(params.text_document.uri)
-        found = view.at(view.places.offset(params.position)) if view is not None else None
-        if view is None or found is None or found.symbol is None:
+        occurrence = view.at(view.places.offset(params.position)) if view is not None else None
+        if view is None or occurrence is None or occurrence.symbol is None:
             return None
-        symbol, own = found.symbol, path_of(params.text_document.uri)
+        symbol, own = occurrence.symbol, path_of(params.text_document.uri)
         texts, roots = documents.texts(), server.roots()
         files = await documents.apart(lambda: files_with(symbol, own, texts, roots))
         defines = params.context.include_declaration
@@ -89,9 +89,9 @@ def _about_files(server: Server) -> None:
         view = await documents.view(params.text_document.uri)
         if view is None:
             return None
-        found = hints(view, params.range.start.line, params.range.end.line)
+        inlays = hints(view, params.range.start.line, params.range.end.line)
         wanted = {None: server.shapes, lsp.InlayHintKind.Parameter: server.parameters}
-        return [hint for hint in found if wanted.get(hint.kind, True)]
+        return [hint for hint in inlays if wanted.get(hint.kind, True)]
 
     @server.feature(lsp.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, LEGEND)
     async def coloured(params: lsp.SemanticTokensParams) -> lsp.SemanticTokens | None:

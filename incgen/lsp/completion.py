@@ -83,8 +83,8 @@ def _at_top(view: View, context: Context) -> Iterator[lsp.CompletionItem]:
                 if op.attributes:
                     yield item(op.name, _KIND.Function, op.doc, describing.op(op))
         case ["default", name, *_]:
-            found = callee(name, view.names)
-            yield from _arguments(view, context, found, context.statement[2:], by_position=False)
+            called = callee(name, view.names)
+            yield from _arguments(view, context, called, context.statement[2:], by_position=False)
         case ["let", _, "=", *_]:
             yield from _values(view, context)
         case ["unit", _, "=", *_]:
@@ -114,9 +114,9 @@ def _of_file(view: View, context: Context) -> Iterator[lsp.CompletionItem]:
     source = Path(view.places.source.name)
     loaded = load_around_faults(source, text, {}, Reporter())
     for used in loaded.uses.values() if loaded is not None else ():
-        for each in used.spec.items:
-            if isinstance(each, (st.Unit, st.Block)) and not isinstance(each, st.Network):
-                yield item(each.name.text, _KIND.Class, doc=each.doc)
+        for entry in used.spec.items:
+            if isinstance(entry, (st.Unit, st.Block)) and not isinstance(entry, st.Network):
+                yield item(entry.name.text, _KIND.Class, doc=entry.doc)
 
 
 def _head_of_recipe(view: View, rest: list[str]) -> Iterator[lsp.CompletionItem]:
@@ -143,7 +143,7 @@ def _files(view: View, context: Context, folder: Path) -> Iterator[lsp.Completio
     if not context.statement or context.statement[0].text != "use":
         return
     own = Path(view.places.source.name).resolve()
-    found = [
+    paths = [
         path.relative_to(folder).as_posix()
         for depth in range(_MAX_DEPTH)
         for path in folder.glob("*/" * depth + "*.inc")
@@ -151,7 +151,7 @@ def _files(view: View, context: Context, folder: Path) -> Iterator[lsp.Completio
     ]
     end = len(context.prefix) and context.start + len(context.prefix)
     place = view.places.range(context.start, end or context.start)
-    for path in (*sorted(found), *shipped.paths()):
+    for path in (*sorted(paths), *shipped.paths()):
         about = "comes with incgen" if path.startswith(shipped.PREFIX) else ""
         made = item(path, _KIND.File, about)
         made.text_edit = lsp.TextEdit(place, path)
@@ -215,12 +215,12 @@ def _definitions(view: View, roles: tuple[str, ...]) -> Iterator[lsp.CompletionI
     for symbol in view.names.definitions.values():
         if symbol.role.value not in roles:
             continue
-        found = callee(symbol.name, view.names)
-        takes = found.takes if found is not None else None
+        called = callee(symbol.name, view.names)
+        takes = called.takes if called is not None else None
         usage = takes.usage if takes is not None else ""
-        if found is not None and found.block is not None:
-            usage = describing.usage_of_block(found.block)
-        doc = "\n\n".join(filter(None, (f"```inc\n{usage}\n```", found.doc if found else "")))
+        if called is not None and called.block is not None:
+            usage = describing.usage_of_block(called.block)
+        doc = "\n\n".join(filter(None, (f"```inc\n{usage}\n```", called.doc if called else "")))
         yield item(symbol.name, _KIND.Class, symbol.role.value, doc)
 
 
@@ -230,32 +230,32 @@ def _definitions(view: View, roles: tuple[str, ...]) -> Iterator[lsp.CompletionI
 def _arguments(
     view: View,
     context: Context,
-    found: Callee | None,
+    called: Callee | None,
     arguments: Sequence[Token],
     *,
     by_position: bool = True,
 ) -> Iterator[lsp.CompletionItem]:
     """Yield what can follow the name of a call: values where one is due, and attributes."""
-    if found is None:
+    if called is None:
         if context.element and context.element[0].text == "activation":
             yield from (item(word, _KIND.EnumMember) for word in ACTIVATIONS)
             yield from _names(view, context)
         return
     if arguments and arguments[-1].text == "=":
-        yield from _values_of(view, context, argument_of(found, arguments))
+        yield from _values_of(view, context, argument_of(called, arguments))
         return
     count, named = given(arguments)
-    if by_position and count < len(found.positional):
-        yield from _values_of(view, context, argument_of(found, arguments))
-    if found.block is not None:
-        for name in found.positional[count:]:
+    if by_position and count < len(called.positional):
+        yield from _values_of(view, context, argument_of(called, arguments))
+    if called.block is not None:
+        for name in called.positional[count:]:
             if name not in named:
                 yield item(name, _KIND.Property, "parameter", insert=f"{name}=", rank=2)
-    elif found.takes is not None:
-        for each in found.takes.attributes:
-            if each.name not in named:
-                doc = describing.argument(each, OPS.get(found.name, found.takes))
-                yield item(each.name, _KIND.Property, each.doc, doc, insert=f"{each.name}=", rank=2)
+    elif called.takes is not None:
+        for attr in called.takes.attributes:
+            if attr.name not in named:
+                doc = describing.argument(attr, OPS.get(called.name, called.takes))
+                yield item(attr.name, _KIND.Property, attr.doc, doc, insert=f"{attr.name}=", rank=2)
 
 
 def _values_of(

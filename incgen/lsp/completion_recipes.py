@@ -29,8 +29,8 @@ def in_recipe(context: Context, names: Names) -> Iterator[lsp.CompletionItem]:
         return
     setting = SETTINGS.get(context.statement[0].text) if context.statement else None
     if not context.statement:
-        for each in SETTINGS.values():
-            yield item(each.name, _KIND.Property, each.doc)
+        for entry in SETTINGS.values():
+            yield item(entry.name, _KIND.Property, entry.doc)
         for name in TRANSFORMS:
             yield item(name, _KIND.Property, "transforms of images")
     elif setting is None:

@@ -85,17 +85,17 @@ def context_at(text: str, offset: int) -> Context:
     if window is not None:  # up to the window, as an unfinished one is not a token
         end = offset - len(line) + window.start()
     reader = _Reader()
-    found = tokens(text, end)
-    last = found[-1] if found else None
+    written = tokens(text, end)
+    last = written[-1] if written else None
     prefix = ""
     if last is not None and last.end == offset and last.kind in (Kind.NAME, Kind.KEYWORD):
-        found.pop()
+        written.pop()
         prefix = last.text
-    for number, token in enumerate(found):
+    for number, token in enumerate(written):
         if token.kind is Kind.FAULT and token.text == '"' and "\n" not in text[token.start : end]:
             inner = text[token.start + 1 : offset]
             return reader.context(inner, token.start + 1, string=True)
-        following = found[number + 1] if number + 1 < len(found) else None
+        following = written[number + 1] if number + 1 < len(written) else None
         reader.read(token, following)
     if last is not None and last.kind is Kind.COMMENT and last.end == offset:
         return reader.context("", offset, comment=True)

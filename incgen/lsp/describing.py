@@ -89,7 +89,7 @@ def preset(name: str) -> str:
 
 def form(form: Form, setting: str = "") -> str:
     """Describe a setting of a recipe, a part of one, or a transform."""
-    rows = [field(each) for each in form.fields]
+    rows = [field(f) for f in form.fields]
     lines = [f"```inc\n{form.usage(setting)}\n```", form.doc, "\n".join(rows)]
     return "\n\n".join(line for line in lines if line)
 

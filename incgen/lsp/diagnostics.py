@@ -26,7 +26,7 @@ def published(
 ) -> list[lsp.Diagnostic]:
     """Return the faults of a file and of those that it uses."""
     places = Places(analysis.source, encoding)
-    return [one(each, analysis, places) for each in (*refused, *analysis.diagnostics)]
+    return [one(fault, analysis, places) for fault in (*refused, *analysis.diagnostics)]
 
 
 def one(fault: Diagnostic, analysis: Analysis, places: Places) -> lsp.Diagnostic:

@@ -41,10 +41,10 @@ def _rename(server: Server) -> None:
         if view is None:
             return None
         try:
-            symbol, found = renamed_at(view, view.places.offset(params.position))
+            symbol, occurrence = renamed_at(view, view.places.offset(params.position))
         except CannotRename as reason:
             refuse(str(reason))
-        return lsp.PrepareRenamePlaceholder(view.places.of(found.span), symbol.name)
+        return lsp.PrepareRenamePlaceholder(view.places.of(occurrence.span), symbol.name)
 
     @server.feature(lsp.TEXT_DOCUMENT_RENAME, lsp.RenameOptions(prepare_provider=True))
     async def renamed(params: lsp.RenameParams) -> lsp.WorkspaceEdit | None:
@@ -99,13 +99,13 @@ def _mend(server: Server) -> None:
             return None
         uri, document = params.text_document.uri, documents.get(params.text_document.uri)
         assert document is not None
-        found, deadline = list[lsp.CodeAction](), time.monotonic() + _BUDGET
+        fixes, deadline = list[lsp.CodeAction](), time.monotonic() + _BUDGET
         for fault in view.analysis.diagnostics:
             shown = one(fault, view.analysis, view.places)
             if _touch(shown.range, params.range) and time.monotonic() < deadline:
                 mending = await documents.mending(document, view.analysis, fault)
-                found += [_action(fix, shown, len(mending) == 1, view, uri) for fix in mending]
-        return found
+                fixes += [_action(fix, shown, len(mending) == 1, view, uri) for fix in mending]
+        return fixes
 
 
 def _touch(one: lsp.Range, other: lsp.Range) -> bool:
@@ -143,8 +143,8 @@ def _make(server: Server) -> None:
             except SpecError as error:
                 return error
 
-        found = await documents.apart(emitted, targets=True)
-        return refuse(str(found)) if isinstance(found, SpecError) else found
+        result = await documents.apart(emitted, targets=True)
+        return refuse(str(result)) if isinstance(result, SpecError) else result
 
     @server.command(DRAWING)
     async def drawing(uri: str, theme: str) -> str:

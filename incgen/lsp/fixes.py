@@ -42,15 +42,15 @@ def fixes(
     """
     if fault.help is None or fault.span is None or fault.span.source != analysis.source:
         return []
-    found: list[Fix] = []
+    mending: list[Fix] = []
     for group in _candidates(fault, fault.help):
         for fix in group[:_MAX_TRIALS]:
             if time.monotonic() > deadline:
-                return found
+                return mending
             if _mends(fault, analysis, analysed(fix.applied(analysis.source.text)), fix):
-                found.append(fix)
+                mending.append(fix)
                 break
-    return found
+    return mending
 
 
 def _mends(fault: Diagnostic, before: Analysis, after: Analysis, fix: Fix) -> bool:
@@ -135,8 +135,8 @@ def _regions(text: str, start: int, end: int) -> list[tuple[int, int]]:
             ends.add(high)
         if token.text == "{" and high >= end:
             ends.add(high)
-    found = {(low, high) for low in starts for high in ends if low < high}
-    return sorted(found, key=lambda region: (region[1] - region[0], region[0]))
+    regions = {(low, high) for low in starts for high in ends if low < high}
+    return sorted(regions, key=lambda region: (region[1] - region[0], region[0]))
 
 
 def _separates(text: str) -> bool:

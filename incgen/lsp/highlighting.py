@@ -36,7 +36,7 @@ _KINDS = {
     Kind.STRING: lsp.SemanticTokenTypes.String,
 }
 _TYPES = list(dict.fromkeys([*_KINDS.values(), *_ROLES.values()]))
-_NUMBERS = {each: number for number, each in enumerate(_TYPES)}
+_NUMBERS = {kind: number for number, kind in enumerate(_TYPES)}
 _MODIFIERS = [
     lsp.SemanticTokenModifiers.Definition,
     lsp.SemanticTokenModifiers.Readonly,
@@ -69,7 +69,7 @@ def highlighted(view: View) -> lsp.SemanticTokens:
 def _typed(view: View) -> Iterator[tuple[Token, lsp.SemanticTokenTypes | None, int]]:
     """Yield the tokens that have a type, with the bits of its modifiers; and ends of lines."""
     now = view.now
-    names = {now(each.span.start): each for each in view.names.occurrences}
+    names = {now(occurrence.span.start): occurrence for occurrence in view.names.occurrences}
     for token, following in pairwise([*tokens(view.text), Token(Kind.NEWLINE, "", 0)]):
         if token.kind is Kind.NAME:
             kind, modifiers = _name(token, following, names.get(token.start))

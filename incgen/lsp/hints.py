@@ -14,15 +14,15 @@ from incgen.syntax import tree as st
 
 def hints(view: View, first: int, last: int) -> list[lsp.InlayHint]:
     """Return the hints between two lines, counted from 0; both are included."""
-    found = []
+    every = []
     for item in view.tree.items if view.tree is not None else ():
         calls = item.calls if isinstance(item, st.Unit) else ()
         for call in calls:
-            found += list(_parameters(call, view))
+            every += list(_parameters(call, view))
         if isinstance(item, st.Block):
             for statement in st.statements(item.body):
-                found += list(_of(statement, view))
-    inside = [hint for hint in found if first <= hint.position.line <= last]
+                every += list(_of(statement, view))
+    inside = [hint for hint in every if first <= hint.position.line <= last]
     return sorted(inside, key=lambda hint: (hint.position.line, hint.position.character))
 
 

@@ -29,40 +29,40 @@ _MAX_LISTED = 4
 
 def hover(view: View, offset: int) -> lsp.Hover | None:
     """Return what is known of the name at an offset."""
-    found = view.at(offset)
-    if found is None:
+    occurrence = view.at(offset)
+    if occurrence is None:
         return None
-    lines = [line for line in _about(found, view) if line]
-    place = view.range(found.span)
+    lines = [line for line in _about(occurrence, view) if line]
+    place = view.range(occurrence.span)
     if not lines or place is None:
         return None
     content = lsp.MarkupContent(lsp.MarkupKind.Markdown, "\n\n".join(lines))
     return lsp.Hover(content, place)
 
 
-def _about(found: Occurrence, view: View) -> Iterable[str]:
-    text = found.span.text
-    match found.role:
+def _about(occurrence: Occurrence, view: View) -> Iterable[str]:
+    text = occurrence.span.text
+    match occurrence.role:
         case Role.OP if text in OPS:
             yield describing.op(OPS[text])
-            yield from _here(found, view)
+            yield from _here(occurrence, view)
         case Role.UNIT | Role.BLOCK | Role.NETWORK:
-            yield from _definition(found, view)
+            yield from _definition(occurrence, view)
         case Role.LABEL:
-            yield from _label(found, view)
-        case Role.PARAMETER | Role.CONSTANT if found.symbol is not None:
-            yield from _value(found.symbol, view)
+            yield from _label(occurrence, view)
+        case Role.PARAMETER | Role.CONSTANT if occurrence.symbol is not None:
+            yield from _value(occurrence.symbol, view)
         case Role.ATTRIBUTE:
-            yield from _attribute(found, view)
+            yield from _attribute(occurrence, view)
         case Role.PRESET if text in PRESETS:
             yield describing.preset(text)
         case Role.DIMENSION:
             yield f"`{text}`: the {text} of the current value"
         case Role.SETTING:
-            yield _setting(found, text)
-        case Role.RECIPE if found.symbol is not None:
-            doc = getattr(found.symbol.item, "doc", "")
-            yield from (f"recipe `{found.symbol.name}`", doc)
+            yield _setting(occurrence, text)
+        case Role.RECIPE if occurrence.symbol is not None:
+            doc = getattr(occurrence.symbol.item, "doc", "")
+            yield from (f"recipe `{occurrence.symbol.name}`", doc)
         case Role.WORD if text in OPS:
             yield f"`{text}`: {OPS[text].doc}"
         case Role.WORD if text in RULES:
@@ -75,8 +75,8 @@ def _about(found: Occurrence, view: View) -> Iterable[str]:
 # ---------------------------------------------------------------- what is applied
 
 
-def _definition(found: Occurrence, view: View) -> Iterable[str]:
-    symbol = found.symbol
+def _definition(occurrence: Occurrence, view: View) -> Iterable[str]:
+    symbol = occurrence.symbol
     if symbol is None:
         return
     known = callee(symbol.name, view.names)
@@ -88,17 +88,17 @@ def _definition(found: Occurrence, view: View) -> Iterable[str]:
     yield getattr(symbol.item, "doc", "")
     if known is not None and known.takes is not None:
         yield f"Takes `{known.takes.usage}`"
-    if isinstance(found.around, st.Call):
-        yield from _here(found, view)
-    elif found.defines and view.good is not None and symbol.role is Role.NETWORK:
+    if isinstance(occurrence.around, st.Call):
+        yield from _here(occurrence, view)
+    elif occurrence.defines and view.good is not None and symbol.role is Role.NETWORK:
         graph = view.good.graph
         assert graph is not None
         yield f"{graph.trained:,} parameters, {graph.multiply_adds:,} multiply-adds"
 
 
-def _here(found: Occurrence, view: View) -> Iterable[str]:
+def _here(occurrence: Occurrence, view: View) -> Iterable[str]:
     """Yield the shapes, the costs and the conventions of a call at its place."""
-    call = found.around
+    call = occurrence.around
     if not isinstance(call, st.Call):
         return
     nodes = view.nodes(call.span)
@@ -160,8 +160,8 @@ def _conventions(nodes: Sequence[Node], view: View) -> Iterable[str]:
 # ---------------------------------------------------------------- labels and values
 
 
-def _label(found: Occurrence, view: View) -> Iterable[str]:
-    symbol = found.symbol
+def _label(occurrence: Occurrence, view: View) -> Iterable[str]:
+    symbol = occurrence.symbol
     if symbol is None:
         return
     yield f"label `{symbol.name}`"
@@ -172,7 +172,7 @@ def _label(found: Occurrence, view: View) -> Iterable[str]:
     if not isinstance(statement, st.Statement):
         return
     yield statement.doc
-    nodes = [node for each in statement.elements for node in view.nodes(each.span)]
+    nodes = [node for element in statement.elements for node in view.nodes(element.span)]
     nodes = list({id(node): node for node in nodes}.values())
     keys = _labelled(nodes, symbol.name)
     yield from _measured(view.passed(shaped(statement)), nodes, keys, view)
@@ -212,10 +212,10 @@ def _value(symbol: Symbol, view: View) -> Iterable[str]:
             yield f"Values: {', '.join(values[:12])}{more}"
 
 
-def _attribute(found: Occurrence, view: View) -> Iterable[str]:
-    name, around = found.span.text, found.around
-    if found.symbol is not None:
-        yield from _value(found.symbol, view)
+def _attribute(occurrence: Occurrence, view: View) -> Iterable[str]:
+    name, around = occurrence.span.text, occurrence.around
+    if occurrence.symbol is not None:
+        yield from _value(occurrence.symbol, view)
         return
     owner: Op | None = None
     if isinstance(around, st.Default):
@@ -238,10 +238,10 @@ def _forms() -> Iterable[tuple[str, Form]]:
         yield from forms.items()
 
 
-def _setting(found: Occurrence, text: str) -> str:
+def _setting(occurrence: Occurrence, text: str) -> str:
     setting = SETTINGS.get(text)
     parts = [form for name, form in _forms() if name == text]
-    if isinstance(found.around, st.Images) and text in TRANSFORMS:
+    if isinstance(occurrence.around, st.Images) and text in TRANSFORMS:
         return f"`{text}`: transforms of images"
     if setting is not None:
         forms = (describing.form(form, setting.name) for form in setting.forms.values())

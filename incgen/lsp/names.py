@@ -132,12 +132,12 @@ class Names:
         """Return every name, in the order of the file."""
         if self.loaded is None:
             return ()
-        found = _Reader(self, self.loaded).all()
-        return sorted(found, key=lambda each: (each.span.start, each.span.end))
+        occurrences = _Reader(self, self.loaded).all()
+        return sorted(occurrences, key=lambda use: (use.span.start, use.span.end))
 
     @cached_property
     def _starts(self) -> list[int]:
-        return [each.span.start for each in self.occurrences]
+        return [occurrence.span.start for occurrence in self.occurrences]
 
     def at(self, offset: int) -> Occurrence | None:
         """Return the name at an offset, or the one that ends there."""
@@ -148,7 +148,7 @@ class Names:
 
     def of(self, symbol: Symbol) -> list[Occurrence]:
         """Return the places that refer to a symbol, and the one that defines it."""
-        return [each for each in self.occurrences if each.symbol == symbol]
+        return [occurrence for occurrence in self.occurrences if occurrence.symbol == symbol]
 
     def parameters(self, symbol: Symbol) -> dict[str, Symbol]:
         """Return the parameters of a block or network."""
@@ -163,11 +163,11 @@ class Names:
         """Return the op that takes the arguments of a call: itself, or the head of a unit."""
         seen = set[str]()
         while name not in OPS:
-            found = self.definitions.get(name)
-            if found is None or name in seen or not isinstance(found.item, st.Unit):
+            symbol = self.definitions.get(name)
+            if symbol is None or name in seen or not isinstance(symbol.item, st.Unit):
                 return None
             seen.add(name)
-            name = found.item.calls[0].name.text
+            name = symbol.item.calls[0].name.text
         return OPS[name]
 
 
@@ -379,8 +379,8 @@ def _names(value: st.Argument) -> Iterator[ex.Name]:
             for part in parts:
                 yield from ex.names(part)
         case st.Items():
-            for each in value.values:
-                yield from _names(each)
+            for item in value.values:
+                yield from _names(item)
         case st.Applied():
             for argument in value.arguments:
                 yield from ex.names(argument)

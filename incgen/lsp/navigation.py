@@ -22,16 +22,16 @@ _MAX_FILES = 1000
 
 def definition(view: View, offset: int) -> lsp.Location | None:
     """Return where the name at an offset is defined."""
-    found = view.at(offset)
-    if found is None:
+    occurrence = view.at(offset)
+    if occurrence is None:
         return None
-    if found.role is Role.FILE and isinstance(found.around, st.Use):
+    if occurrence.role is Role.FILE and isinstance(occurrence.around, st.Use):
         loaded = view.analysis.loaded
-        used = loaded.uses.get(found.around.path.value) if loaded is not None else None
+        used = loaded.uses.get(occurrence.around.path.value) if loaded is not None else None
         if used is None:
             return None
         return _location(Span(used.source, 0, 0), view)
-    return _location(found.symbol.span, view) if found.symbol is not None else None
+    return _location(occurrence.symbol.span, view) if occurrence.symbol is not None else None
 
 
 def _location(span: Span, view: View) -> lsp.Location | None:
@@ -42,14 +42,14 @@ def _location(span: Span, view: View) -> lsp.Location | None:
 
 def highlights(view: View, offset: int) -> list[lsp.DocumentHighlight]:
     """Return the places in this file that refer to the same thing as the name at an offset."""
-    found = view.at(offset)
-    if found is None or found.symbol is None:
+    occurrence = view.at(offset)
+    if occurrence is None or occurrence.symbol is None:
         return []
     kinds = lsp.DocumentHighlightKind
     return [
-        lsp.DocumentHighlight(place, kinds.Write if each.defines else kinds.Read)
-        for each in view.names.of(found.symbol)
-        if (place := view.range(each.span)) is not None
+        lsp.DocumentHighlight(place, kinds.Write if use.defines else kinds.Read)
+        for use in view.names.of(occurrence.symbol)
+        if (place := view.range(use.span)) is not None
     ]
 
 
@@ -57,24 +57,24 @@ def references(
     symbol: Symbol, files: Mapping[Path, Names], encoding: str, *, definitions: bool
 ) -> list[lsp.Location]:
     """Return the places in some files that refer to a symbol."""
-    found = []
+    locations = []
     for path, names in files.items():
-        for each in uses_in(names, symbol):
-            if definitions or not each.defines:
-                places = Places(each.span.source, encoding)
-                found.append(lsp.Location(path.as_uri(), places.of(each.span)))
-    return found
+        for use in uses_in(names, symbol):
+            if definitions or not use.defines:
+                places = Places(use.span.source, encoding)
+                locations.append(lsp.Location(path.as_uri(), places.of(use.span)))
+    return locations
 
 
 def uses_in(names: Names, symbol: Symbol) -> list[Occurrence]:
     """Return the places in a file that refer to a symbol, which another reading may have found."""
     place = place_of(symbol)
     return [
-        each
-        for each in names.occurrences
-        if each.symbol is not None
-        and each.symbol.name == symbol.name
-        and place_of(each.symbol) == place
+        occurrence
+        for occurrence in names.occurrences
+        if occurrence.symbol is not None
+        and occurrence.symbol.name == symbol.name
+        and place_of(occurrence.symbol) == place
     ]
 
 
@@ -95,7 +95,7 @@ def files_with(
         roots: The folders of the project.
     """
     home = file_of(symbol.span.source)
-    found: dict[Path, Names] = {}
+    files: dict[Path, Names] = {}
     for path in dict.fromkeys((own.resolve(), home, *_specs(own, texts, roots))):
         text = texts.get(path)
         if text is None:
@@ -104,8 +104,8 @@ def files_with(
             except SpecError:
                 continue
         if symbol.name in text and (path in (own.resolve(), home) or home.name in text):
-            found[path] = names_of(path, text, texts)
-    return found
+            files[path] = names_of(path, text, texts)
+    return files
 
 
 def names_of(path: Path, text: str, texts: Mapping[Path, str]) -> Names:
@@ -118,6 +118,6 @@ def _specs(own: Path, texts: Mapping[Path, str], roots: Iterable[Path]) -> Itera
     """Yield the specs of a project; what does not belong to one has its own folder."""
     yield from texts
     folder = own.resolve().parent
-    found = [root.resolve() for root in roots if folder.is_relative_to(root.resolve())] or [folder]
-    specs = (path for root in found for path in sorted(root.rglob("*.inc")))
+    bases = [root.resolve() for root in roots if folder.is_relative_to(root.resolve())] or [folder]
+    specs = (path for root in bases for path in sorted(root.rglob("*.inc")))
     yield from (path.resolve() for path in islice(specs, _MAX_FILES))

@@ -35,17 +35,17 @@ def renamed_at(view: View, offset: int) -> tuple[Symbol, Occurrence]:
     Raises:
         CannotRename: It is not defined in a spec, or in one that comes with incgen.
     """
-    found = view.at(offset)
-    if found is None or found.symbol is None:
+    occurrence = view.at(offset)
+    if occurrence is None or occurrence.symbol is None:
         raise CannotRename(
             "only labels, parameters, constants, units, blocks, networks and recipes"
         )
-    home = file_of(found.symbol.span.source)
+    home = file_of(occurrence.symbol.span.source)
     if home.is_relative_to(shipped.root().resolve()) and home != _own(view):
         raise CannotRename(
-            f"`{found.symbol.name}` is defined in {home.name}, which comes with incgen"
+            f"`{occurrence.symbol.name}` is defined in {home.name}, which comes with incgen"
         )
-    return found.symbol, found
+    return occurrence.symbol, occurrence
 
 
 def _own(view: View) -> Path:
@@ -67,15 +67,16 @@ def rename(
     if name in keywords():
         raise CannotRename(f"`{name}` is a keyword")
     uses = {path: uses_in(names, symbol) for path, names in files.items()}
-    uses = {path: found for path, found in uses.items() if found}
-    new = {path: _replaced(found, name) for path, found in uses.items()}
-    for path, found in uses.items():
-        _check(path, found[0].span.source.text, new, texts, files[path], symbol)
+    uses = {path: occurrences for path, occurrences in uses.items() if occurrences}
+    new = {path: _replaced(occurrences, name) for path, occurrences in uses.items()}
+    for path, places in uses.items():
+        _check(path, places[0].span.source.text, new, texts, files[path], symbol)
     changes = {
         path.as_uri(): [
-            lsp.TextEdit(Places(each.span.source, encoding).of(each.span), name) for each in found
+            lsp.TextEdit(Places(use.span.source, encoding).of(use.span), name)
+            for use in occurrences
         ]
-        for path, found in uses.items()
+        for path, occurrences in uses.items()
     }
     return lsp.WorkspaceEdit(changes=dict(changes))
 
@@ -83,8 +84,8 @@ def rename(
 def _replaced(uses: Sequence[Occurrence], name: str) -> str:
     """Return the text of a file with another name at some places."""
     text = uses[0].span.source.text
-    for each in sorted(uses, key=lambda use: -use.span.start):
-        text = text[: each.span.start] + name + text[each.span.end :]
+    for occurrence in sorted(uses, key=lambda use: -use.span.start):
+        text = text[: occurrence.span.start] + name + text[occurrence.span.end :]
     return text
 
 
@@ -112,14 +113,14 @@ def _check(
 
 def _references(names: Names) -> list[tuple[object, ...]]:
     """Return what each name refers to, by places that do not depend on the length of names."""
-    defined = {each.symbol: number for number, each in enumerate(names.occurrences) if each.defines}
-    found: list[tuple[object, ...]] = []
-    for each in names.occurrences:
-        symbol = each.symbol
+    defined = {o.symbol: number for number, o in enumerate(names.occurrences) if o.defines}
+    targets: list[tuple[object, ...]] = []
+    for use in names.occurrences:
+        symbol = use.symbol
         if symbol is None:
-            found.append((each.span.line, each.role))
+            targets.append((use.span.line, use.role))
         elif symbol in defined:
-            found.append((each.span.line, each.role, defined[symbol]))
+            targets.append((use.span.line, use.role, defined[symbol]))
         else:
-            found.append((each.span.line, each.role, file_of(symbol.span.source), symbol.span.line))
-    return found
+            targets.append((use.span.line, use.role, file_of(symbol.span.source), symbol.span.line))
+    return targets

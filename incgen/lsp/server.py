@@ -59,9 +59,9 @@ class Server(LanguageServer):
     def _analysed(self, document: Document, refused: list[Diagnostic]) -> None:
         """Publish the faults of a document, and ask for what shows more of it again."""
         assert document.analysis is not None
-        found = diagnostics.published(document.analysis, refused, self.documents.encoding)
+        faults = diagnostics.published(document.analysis, refused, self.documents.encoding)
         self.text_document_publish_diagnostics(
-            lsp.PublishDiagnosticsParams(document.uri, found, document.version)
+            lsp.PublishDiagnosticsParams(document.uri, faults, document.version)
         )
         workspace = self.client_capabilities.workspace
         if workspace is not None and workspace.inlay_hint is not None:

@@ -31,7 +31,7 @@ class Callee:
         """Return the names of what can be given by position, in order."""
         if self.block is not None:
             return [parameter.name.text for parameter in self.block.parameters]
-        return [each.name for each in self.takes.positional] if self.takes is not None else []
+        return [a.name for a in self.takes.positional] if self.takes is not None else []
 
 
 def callee(name: str, names: Names) -> Callee | None:
@@ -39,13 +39,13 @@ def callee(name: str, names: Names) -> Callee | None:
     op = OPS.get(name)
     if op is not None:
         return Callee(name, op, None, op.doc)
-    found = names.definitions.get(name)
-    if found is None:
+    symbol = names.definitions.get(name)
+    if symbol is None:
         return None
-    if isinstance(found.item, st.Block):
-        return Callee(name, None, found.item, found.item.doc)
-    assert isinstance(found.item, st.Unit)
-    return Callee(name, of_unit(found.item, names), None, found.item.doc)
+    if isinstance(symbol.item, st.Block):
+        return Callee(name, None, symbol.item, symbol.item.doc)
+    assert isinstance(symbol.item, st.Unit)
+    return Callee(name, of_unit(symbol.item, names), None, symbol.item.doc)
 
 
 def of_unit(unit: st.Unit, names: Names) -> Signature | None:
@@ -55,10 +55,10 @@ def of_unit(unit: st.Unit, names: Names) -> Signature | None:
     if inner is None or inner.takes is None:
         return None
     takes = inner.takes
-    given = {each.name for each in takes.positional[: len(head.positional)]}
+    given = {argument.name for argument in takes.positional[: len(head.positional)]}
     given |= {attribute.name.text for attribute in head.attributes}
-    open_ = tuple(each for each in takes.positional if each.name not in given)
-    fixed = tuple(each for each in takes.positional if each.name in given)
+    open_ = tuple(argument for argument in takes.positional if argument.name not in given)
+    fixed = tuple(argument for argument in takes.positional if argument.name in given)
     return Signature(unit.name.text, open_, (*fixed, *takes.attributes))
 
 
@@ -101,18 +101,18 @@ def signature(view: View, offset: int) -> lsp.SignatureHelp | None:
     if context.comment or context.string or context.frame.kind in ("recipe", "images"):
         return None
     element = _call(context)
-    found = callee(element[0].text, view.names) if element else None
-    if found is None:
+    called = callee(element[0].text, view.names) if element else None
+    if called is None:
         return None
-    parameters = _parameters(found)
-    active = _active(found, element[1:], context)
-    label = " ".join([found.name, *(text for text, _ in parameters)])
+    parameters = _parameters(called)
+    active = _active(called, element[1:], context)
+    label = " ".join([called.name, *(text for text, _ in parameters)])
     shown = [
         lsp.ParameterInformation(text, lsp.MarkupContent(lsp.MarkupKind.Markdown, doc))
         for text, doc in parameters
     ]
     one = lsp.SignatureInformation(
-        label, lsp.MarkupContent(lsp.MarkupKind.Markdown, found.doc), shown, active
+        label, lsp.MarkupContent(lsp.MarkupKind.Markdown, called.doc), shown, active
     )
     return lsp.SignatureHelp([one], 0, active)
 
@@ -129,35 +129,35 @@ def _call(context: Context) -> Sequence[Token]:
     return element if element and element[0].kind is Kind.NAME else ()
 
 
-def _parameters(found: Callee) -> list[tuple[str, str]]:
-    if found.block is not None:
-        return [(describing.parameter(each), "") for each in found.block.parameters]
-    takes = found.takes
+def _parameters(called: Callee) -> list[tuple[str, str]]:
+    if called.block is not None:
+        return [(describing.parameter(parameter), "") for parameter in called.block.parameters]
+    takes = called.takes
     if takes is None:
         return []
     return [(a.usage, describing.argument(a, takes)) for a in takes.arguments]
 
 
-def _active(found: Callee, arguments: Sequence[Token], context: Context) -> int | None:
+def _active(called: Callee, arguments: Sequence[Token], context: Context) -> int | None:
     """Return the number of the argument at the cursor."""
-    everything = [*found.positional]
-    if found.takes is not None:
-        everything += [each.name for each in found.takes.attributes]
+    everything = [*called.positional]
+    if called.takes is not None:
+        everything += [attribute.name for attribute in called.takes.attributes]
     count, named = given(arguments)
     if arguments and arguments[-1].text == "=" and named and named[-1] in everything:
         return everything.index(named[-1])
     if context.expression and count:
         count -= 1  # the parenthesis is the argument that is being written
-    free = [n for n, name in enumerate(found.positional) if name not in named]
+    free = [n for n, name in enumerate(called.positional) if name not in named]
     return free[count] if count < len(free) else None
 
 
-def argument_of(found: Callee, arguments: Sequence[Token]) -> Argument | None:
+def argument_of(called: Callee, arguments: Sequence[Token]) -> Argument | None:
     """Return the argument whose value comes next: the one behind `=`, or the next by position."""
-    if found.takes is None:
+    if called.takes is None:
         return None
     if len(arguments) > 1 and arguments[-1].text == "=":
-        return found.takes.argument(arguments[-2].text)
+        return called.takes.argument(arguments[-2].text)
     count, _ = given(arguments)
-    positional = found.takes.positional
+    positional = called.takes.positional
     return positional[count] if count < len(positional) else None

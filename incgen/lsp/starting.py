@@ -13,8 +13,8 @@ _SWITCH = 0.0005
 def made() -> server.Server:
     """Return a server that answers everything."""
     new = server.Server()
-    for each in (server.follow, answers.register, editing.register):
-        each(new)
+    for register in (server.follow, answers.register, editing.register):
+        register(new)
     return new
 
 

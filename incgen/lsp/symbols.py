@@ -22,13 +22,13 @@ _KINDS: dict[type[Located], lsp.SymbolKind] = {
 
 def symbols(view: View) -> list[lsp.DocumentSymbol]:
     """Return the definitions of a file, with the labels inside them."""
-    found = []
+    outline = []
     for item in view.tree.items if view.tree is not None else ():
         if isinstance(item, (st.Constant, st.Unit, st.Block, st.Recipe)):
             inside = _labels(item.body, view) if isinstance(item, st.Block) else ()
             kind = _KINDS[type(item)]
-            found += _symbol(item.name, kind, item.span, _detail(item), list(inside), view)
-    return found
+            outline += _symbol(item.name, kind, item.span, _detail(item), list(inside), view)
+    return outline
 
 
 def _symbol(
@@ -101,7 +101,7 @@ def _told(statement: st.Statement | st.Aux) -> str:
 
 def folds(view: View) -> list[lsp.FoldingRange]:
     """Return the brackets and comments of several lines, from the text of now."""
-    found, opened = list[lsp.FoldingRange](), list[int]()
+    ranges, opened = list[lsp.FoldingRange](), list[int]()
     comments = list[int]()
     source = view.places.source
     alone = True  # whether nothing but blanks precedes on the line
@@ -112,7 +112,7 @@ def folds(view: View) -> list[lsp.FoldingRange]:
         line = source.position(token.start)[0] - 1
         if token.kind is Kind.COMMENT and alone:
             if comments and comments[-1] != line - 1:
-                found += _comment(comments)
+                ranges += _comment(comments)
                 comments = []
             comments.append(line)
         elif token.text in ("{", "["):
@@ -120,10 +120,10 @@ def folds(view: View) -> list[lsp.FoldingRange]:
         elif token.text in ("}", "]") and opened:
             first = opened.pop()
             if line - 1 > first:
-                found.append(lsp.FoldingRange(first, line - 1))
+                ranges.append(lsp.FoldingRange(first, line - 1))
         alone = False
-    found += _comment(comments)
-    return sorted(found, key=lambda fold: (fold.start_line, fold.end_line))
+    ranges += _comment(comments)
+    return sorted(ranges, key=lambda fold: (fold.start_line, fold.end_line))
 
 
 def _comment(lines: list[int]) -> list[lsp.FoldingRange]:

@@ -59,8 +59,8 @@ class View:
 
     def range(self, span: Span) -> lsp.Range | None:
         """Return where a piece of the analysed text is now; None if it has changed."""
-        found = self._since.span(span.start, span.end)
-        return self.places.range(*found) if found is not None else None
+        bounds = self._since.span(span.start, span.end)
+        return self.places.range(*bounds) if bounds is not None else None
 
     def now(self, offset: int) -> int | None:
         """Return the offset in the text of now of one in the analysed text."""
@@ -73,23 +73,25 @@ class View:
 
     def nodes(self, span: Span) -> list[Node]:
         """Return the layers that come from a piece of the analysed text, as far as is known."""
-        found: list[Node] = []
+        nodes: list[Node] = []
         for analysis, there in self._graphs(span):
-            found += analysis.nodes.get(there, ())
-        return found
+            nodes += analysis.nodes.get(there, ())
+        return nodes
 
     def field(self, node: Node) -> Field | None:
         """Return the receptive field of a layer."""
-        known = [each for each in (self.good, *self.users) if each is not None]
-        return next((each.fields[id(node)] for each in known if id(node) in each.fields), None)
+        known = [analysis for analysis in (self.good, *self.users) if analysis is not None]
+        return next(
+            (analysis.fields[id(node)] for analysis in known if id(node) in analysis.fields), None
+        )
 
     def passed(self, span: Span) -> list[tuple[Shape, Shape]]:
         """Return the shapes before and after an element of the analysed text, as far as known."""
-        found: list[tuple[Shape, Shape]] = []
+        shapes: list[tuple[Shape, Shape]] = []
         for analysis, there in self._graphs(span):
             assert analysis.graph is not None
-            found += [p for p in analysis.graph.passed.get(there, ()) if p not in found]
-        return found
+            shapes += [p for p in analysis.graph.passed.get(there, ()) if p not in shapes]
+        return shapes
 
     def _graphs(self, span: Span) -> list[tuple[Analysis, Span]]:
         """Return the analyses with a graph, each with a piece of text as its graph has it."""

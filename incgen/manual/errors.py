@@ -43,8 +43,8 @@ class Explanation:
         with TemporaryDirectory() as place:
             path = Path(place, _FILE)
             path.write_text(self.wrong, self.encoding)
-            found = api.check(path)
-        return found
+            faults = api.check(path)
+        return faults
 
 
 def report_of(faults: Sequence[Diagnostic]) -> str:
@@ -55,11 +55,11 @@ def report_of(faults: Sequence[Diagnostic]) -> str:
 
 def _unplaced(line: str) -> str:
     """Return a line of a report with the name of the example only."""
-    before, found, after = line.partition(_FILE)
-    if not found:
+    before, name, after = line.partition(_FILE)
+    if not name:
         return line
     opening = before.rfind("(") + 1
-    return before[:opening] + found + after
+    return before[:opening] + name + after
 
 
 @cache
@@ -113,7 +113,7 @@ def listing(width: int = 80) -> str:
 
 def markdown() -> str:
     """Explain every code, as sections of a page."""
-    return "\n\n".join(_section(each) for each in explanations().values())
+    return "\n\n".join(_section(explanation) for explanation in explanations().values())
 
 
 def _section(explanation: Explanation) -> str:

@@ -68,16 +68,16 @@ def entries() -> dict[str, Entry]:
     read = tomllib.loads((folder("grammar") / "ops.toml").read_text("utf-8"))
     rows = {**read["op"], **read["word"]}
     rows = {name: {key: text.strip() for key, text in row.items()} for name, row in rows.items()}
-    found = {}
+    of_ops = {}
     for op in OPS.values():
         entry = Entry(op.name, op.usage, op.doc, **rows.pop(op.name, {}), op=op)
-        found[op.name] = replace(entry, use=entry.use or entry.example or op.name)
-    return found | {name: Entry(name, **row) for name, row in rows.items()}
+        of_ops[op.name] = replace(entry, use=entry.use or entry.example or op.name)
+    return of_ops | {name: Entry(name, **row) for name, row in rows.items()}
 
 
 def listing(width: int = 80) -> str:
     """List all ops with what they do."""
-    rows = [(each.name, each.doc.partition(". ")[0].rstrip(".")) for each in entries().values()]
+    rows = [(entry.name, entry.doc.partition(". ")[0].rstrip(".")) for entry in entries().values()]
     return columns(rows, width)
 
 
@@ -110,9 +110,11 @@ def _tables(op: Op, width: int) -> list[str]:
     parts = []
     if op.arguments:
         rows = [("argument", "value", "default", "meaning")]
-        for each in op.arguments:
-            name = each.name.upper() if each.positional else f"{each.name}="
-            rows.append((name, arguments.values(each), arguments.default(each), each.doc))
+        for argument in op.arguments:
+            name = argument.name.upper() if argument.positional else f"{argument.name}="
+            rows.append(
+                (name, arguments.values(argument), arguments.default(argument), argument.doc)
+            )
         parts.append(columns(rows, width))
     if presets := arguments.presets_of(op):
         names, said = zip(*presets, strict=True)
@@ -124,9 +126,9 @@ def _tables(op: Op, width: int) -> list[str]:
 def _targets(entry: Entry, width: int, paint: Paint) -> list[str]:
     """Return what each target writes for an entry."""
     parts = []
-    for each in renderings(entry.use):
-        parts.append(f"{paint(each.target, 'heading')}\n{indent(each.code, MARGIN)}")
-        for name, why in each.helpers.items():
+    for rendering in renderings(entry.use):
+        parts.append(f"{paint(rendering.target, 'heading')}\n{indent(rendering.code, MARGIN)}")
+        for name, why in rendering.helpers.items():
             comment = indent(filled(f"{name}: {why}", width - len(MARGIN) - 2), "# ")
             parts[-1] += f"\n{indent(comment, MARGIN)}"
     return parts
@@ -138,9 +140,11 @@ def markdown(op: Op) -> str:
     formulas = "\n\n".join(filter(None, [entry.formula, entry.sizes]))
     parts = [indent(formulas, MARGIN)] if formulas else []
     rows = []
-    for each in op.arguments:
-        name = each.name if each.positional else f"`{each.name}=`"
-        rows.append((name, _linked(arguments.values(each)), arguments.default(each), each.doc))
+    for argument in op.arguments:
+        name = argument.name if argument.positional else f"`{argument.name}=`"
+        rows.append(
+            (name, _linked(arguments.values(argument)), arguments.default(argument), argument.doc)
+        )
     parts.append(table(("argument", "value", "default", "meaning"), rows).rstrip())
     if entry.example:
         parts.append(f"```inc body\n{entry.example}\n```")

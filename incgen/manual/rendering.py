@@ -38,22 +38,22 @@ def renderings(statement: str) -> list[Rendering]:
     from incgen.targets import ONNX, TARGETS
 
     graph = compiling.compile_spec("example.inc", text=network_of(statement))
-    found = []
+    result = []
     for target in TARGETS.values():
         code = _own_lines(target.emit(graph), target.entry(graph.program.network.name))
-        found.append(Rendering(target.name, code, _helpers(target.name, code)))
+        result.append(Rendering(target.name, code, _helpers(target.name, code)))
     if find_spec("onnx") is None:
-        return [*found, Rendering(ONNX, "needs onnx: pip install 'incgen[onnx]'", {})]
-    return [*found, Rendering(ONNX, " -> ".join(_operators(graph)), {})]
+        return [*result, Rendering(ONNX, "needs onnx: pip install 'incgen[onnx]'", {})]
+    return [*result, Rendering(ONNX, " -> ".join(_operators(graph)), {})]
 
 
 def _own_lines(source: str, entry: str) -> str:
     """Return the lines of a network's class or function that its frame does not have."""
     lines = source.splitlines()
-    found = next(each for each in ast.parse(source).body if getattr(each, "name", "") == entry)
-    functions = [each for each in ast.walk(found) if isinstance(each, ast.FunctionDef)]
+    definition = next(node for node in ast.parse(source).body if getattr(node, "name", "") == entry)
+    functions = [node for node in ast.walk(definition) if isinstance(node, ast.FunctionDef)]
     parts = []
-    for statement in (each for function in functions for each in function.body):
+    for statement in (node for function in functions for node in function.body):
         text = textwrap.dedent("\n".join(lines[statement.lineno - 1 : statement.end_lineno]))
         if not text.startswith(_FRAME) and not _CALL.match(text):
             parts.append(re.sub(r"\binputs\b", "x", text))

@@ -23,7 +23,7 @@ def columns(rows: Sequence[Sequence[str]], width: int) -> str:
     """
     rows = [[cell.replace("`", "") for cell in row] for row in rows]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)][:-1]
-    margin = " " * sum(each + 2 for each in widths)
+    margin = " " * sum(size + 2 for size in widths)
     lines = []
     for *cells, last in rows:
         begin = "".join(f"{cell:{size + 2}}" for cell, size in zip(cells, widths, strict=True))

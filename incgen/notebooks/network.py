@@ -81,15 +81,15 @@ class Network:
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:
         """Return the shape after every layer, unit and block, by its key."""
-        found: dict[str, Shape] = {}
+        shapes: dict[str, Shape] = {}
         for node in self.graph.nodes:
-            found[node.path] = node.shape
+            shapes[node.path] = node.shape
             for use in node.uses():
-                found[use.path] = node.shape
+                shapes[use.path] = node.shape
             *above, _ = node.path.split(".")
             for count in range(1, len(above) + 1):
-                found[".".join(above[:count])] = node.shape
-        return MappingProxyType(found)
+                shapes[".".join(above[:count])] = node.shape
+        return MappingProxyType(shapes)
 
     @property
     def trained(self) -> int:
@@ -108,8 +108,8 @@ class Network:
             SpecError: The target cannot express the network.
             RequestError: There is no such target.
         """
-        (found,) = api.find_targets([target])
-        return Source(found.emit(self.graph))
+        (chosen,) = api.find_targets([target])
+        return Source(chosen.emit(self.graph))
 
     def module(self, target: str = "torch") -> ModuleType:
         """Return the generated code as a module, as `incgen.load` does; it is generated once.
@@ -119,10 +119,10 @@ class Network:
             RequestError: There is no such target.
             ImportError: The framework is not installed.
         """
-        (found,) = api.find_targets([target])
-        if found.name not in self._modules:
-            self._modules[found.name] = api.imported(self.graph, found)
-        return self._modules[found.name]
+        (chosen,) = api.find_targets([target])
+        if chosen.name not in self._modules:
+            self._modules[chosen.name] = api.imported(self.graph, chosen)
+        return self._modules[chosen.name]
 
     def torch(self, **arguments: Any) -> Any:
         """Return a model of PyTorch; arguments are the parameters of the network."""
@@ -150,8 +150,8 @@ class Network:
 
     def _entry(self, target: str) -> Any:
         """Return the class or function of the network in its generated code."""
-        (found,) = api.find_targets([target])
-        return getattr(self.module(target), found.entry(self.name))
+        (chosen,) = api.find_targets([target])
+        return getattr(self.module(target), chosen.entry(self.name))
 
     def _loaded(self, target: str, model: Any) -> Any:
         """Load the weights file, if there is one, as generated code does."""
@@ -218,10 +218,10 @@ class Network:
         named = columns if columns is None or isinstance(columns, str) else ",".join(columns)
         view = View(depth, everything, named, sort)
         try:
-            found = sheet(self.graph, view, calls_of(self.graph, targets))
+            shown = sheet(self.graph, view, calls_of(self.graph, targets))
         except ColumnError as error:
             raise RequestError(str(error)) from None
-        return Table(as_text(found).rstrip("\n"), table(found))
+        return Table(as_text(shown).rstrip("\n"), table(shown))
 
     def __repr__(self) -> str:
         """Return the network in one line: its shapes and costs."""

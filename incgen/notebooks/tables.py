@@ -20,10 +20,10 @@ _BAR = "rgba(74, 134, 197, 0.4)"
 def table(sheet: Sheet) -> str:
     """Return the table: a heading, a row for each part, and the total."""
     names = ["layer", *map(sheet.heading, sheet.columns)]
-    rights = [False, *(each.number for each in sheet.columns)]
+    rights = [False, *(column.number for column in sheet.columns)]
     head = "".join(map(_heading, names, rights))
     rows = [_row(sheet, row) for row in sheet.rows]
-    total = [_text("total"), *(_number(sheet.total(each)) for each in sheet.columns)]
+    total = [_text("total"), *(_number(sheet.total(column)) for column in sheet.columns)]
     body = "\n".join([*rows, f"<tr>{''.join(total)}</tr>"])
     head = f"<thead><tr>{head}</tr></thead>"
     return f'<table style="{_TABLE}">\n{head}\n<tbody>\n{body}\n</tbody>\n</table>'
@@ -36,14 +36,16 @@ def _heading(name: str, right: bool) -> str:
 def _row(sheet: Sheet, row: Row) -> str:
     level = row.level if sheet.nested else 0
     cells = [_text(sheet.label(row), level)]
-    for each in sheet.columns:
-        cells.append(_share(*sheet.share(row)) if each.name == SHARE else _cell(sheet, each, row))
+    for column in sheet.columns:
+        cells.append(
+            _share(*sheet.share(row)) if column.name == SHARE else _cell(sheet, column, row)
+        )
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _cell(sheet: Sheet, each: Column, row: Row) -> str:
-    value = sheet.value(each, row)
-    return _number(value) if each.number or isinstance(value, int) else _text(value)
+def _cell(sheet: Sheet, column: Column, row: Row) -> str:
+    value = sheet.value(column, row)
+    return _number(value) if column.number or isinstance(value, int) else _text(value)
 
 
 def _text(value: Value, level: int = 0) -> str:

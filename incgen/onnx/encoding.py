@@ -44,7 +44,7 @@ def chunks(
     """
     dtype = np.dtype(_dtype_of(model)).newbyteorder("<")
     skeleton = model.proto.graph.SerializeToString(deterministic=True)
-    heads = [_initializer(each.key, each.shape, dtype) for each in model.weights]
+    heads = [_initializer(weight.key, weight.shape, dtype) for weight in model.weights]
     size = len(skeleton) + sum(len(head) + count for head, count in heads)
     start = _described(model, metadata) + _tag(_GRAPH) + _varint(size)
     if len(start) + size > MAX_BYTES:
@@ -97,7 +97,7 @@ def _initializer(
 def _dtype_of(model: Model) -> str:
     (output, *_) = model.proto.graph.output
     element = output.type.tensor_type.elem_type
-    return next(name for name, each in TYPES.items() if each == element)
+    return next(name for name, code in TYPES.items() if code == element)
 
 
 def _tag(number: int) -> bytes:
@@ -111,9 +111,9 @@ def _varint(value: int) -> bytes:
     >>> _varint(300).hex()
     'ac02'
     """
-    found = bytearray()
+    groups = bytearray()
     while value > 127:
-        found.append(value & 127 | 128)
+        groups.append(value & 127 | 128)
         value >>= 7
-    found.append(value)
-    return bytes(found)
+    groups.append(value)
+    return bytes(groups)

@@ -116,7 +116,7 @@ def _metadata(
     """Return what a file says about itself: the spec, the weights, and how pixels are treated."""
     program, made = graph.program, graph.deployment
     parameters = graph.parameters if made is None else made.training.parameters
-    found = {
+    metadata = {
         "network": program.network.name,
         "parameters": _json(dict(parameters) | dict(program.settings)),
         "spec": program.file,
@@ -126,9 +126,9 @@ def _metadata(
         "weights_sha256": manifest.sha256([weights], threading.Event()),
     }
     if made is not None:
-        found["deployed"] = " ".join(each.name for each in made.passes)
+        metadata["deployed"] = " ".join(done.name for done in made.passes)
     if (held := manifest.of_file(checkpoint)) is not None:
-        found["weights_manifest"] = _json(held)
+        metadata["weights_manifest"] = _json(held)
     pixels = program.network.pixels
     if pixels is not None and pixels.described:
         treatment = {
@@ -138,8 +138,8 @@ def _metadata(
             "std": pixels.std,
         }
         stated: dict[str, Any] = {name: value for name, value in treatment.items() if value}
-        found["pixels"] = _json({**stated, "in_the_graph": options.preprocess})
-    return found
+        metadata["pixels"] = _json({**stated, "in_the_graph": options.preprocess})
+    return metadata
 
 
 def _json(value: object) -> str:

@@ -154,7 +154,7 @@ def left_over(path: Path, spec: str, network: str) -> list[Path]:
     ends = ("", "_deployed")
     if path.stem not in {f"{network}{end}" for end in ends}:
         return []
-    found = []
+    left = []
     for other in sorted(path.parent.glob(f"*{path.suffix}")):
         if other == path or not other.is_file():
             continue
@@ -163,8 +163,8 @@ def left_over(path: Path, spec: str, network: str) -> list[Path]:
             before = said.get("network", network)
             named = other.stem in {f"{before}{end}" for end in ends}
             if named and before != network and said["spec"] == spec:
-                found.append(other)
-    return found
+                left.append(other)
+    return left
 
 
 def _described(path: Path) -> tuple[str, dict[str, str]]:
@@ -172,4 +172,4 @@ def _described(path: Path) -> tuple[str, dict[str, str]]:
     from onnx import load
 
     proto = load(path)
-    return proto.producer_version, {each.key: each.value for each in proto.metadata_props}
+    return proto.producer_version, {prop.key: prop.value for prop in proto.metadata_props}

@@ -121,14 +121,14 @@ class Layer:
 
     def weight(self, name: str) -> str:
         """Use a tensor of the layer, and return its key."""
-        tensor = next(each for each in self.node.tensors if each.name == name)
+        tensor = next(t for t in self.node.tensors if t.name == name)
         key = f"{self.node.path}.{name}"
         self.body.weights.append(Weight(key, tensor.shape))
         return key
 
     def optional(self, name: str) -> tuple[str, ...]:
         """Use a tensor if the layer has it; return its key or nothing."""
-        has = any(each.name == name for each in self.node.tensors)
+        has = any(tensor.name == name for tensor in self.node.tensors)
         return (self.weight(name),) if has else ()
 
     def holds(self, value: float) -> bool:

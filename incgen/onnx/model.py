@@ -74,7 +74,7 @@ def _emitted(graph: Graph, body: Body, outputs: Mapping[str, int]) -> dict[int, 
         elif number in kept:
             # an output may have the name of an inner layer
             inner = f"{node.path}/value" if node.path in outputs else node.path
-            shapes = tuple(graph.nodes[each].shape for each in node.inputs)
+            shapes = tuple(graph.nodes[n].shape for n in node.inputs)
             layer = Layer(node, named.get(number, inner), shapes, body)
             values[number] = ops.EMITTERS[node.op](layer, *(values[n] for n in node.inputs))
     for name, number in outputs.items():

@@ -14,7 +14,7 @@ def calls(graph: Graph) -> Calls:
     Raises:
         SpecError: ONNX cannot express something; code `unsupported`.
     """
-    found: dict[str, list[str]] = {}
+    operators: dict[str, list[str]] = {}
     for node in model_of(graph, Options(heads=True)).proto.graph.node:
-        found.setdefault(node.name.partition("/")[0], []).append(node.op_type)
-    return Calls({path: " + ".join(ops) for path, ops in found.items()})
+        operators.setdefault(node.name.partition("/")[0], []).append(node.op_type)
+    return Calls({path: " + ".join(ops) for path, ops in operators.items()})

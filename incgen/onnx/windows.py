@@ -20,11 +20,11 @@ _ONE_SIZE = "leave out --any-size, or state `pad` in pixels"
 def attributes(layer: Layer, borders: Borders) -> dict[str, Any]:
     """Return kernel, stride and borders; ONNX lists the borders before, then those after."""
     window: Window = layer.args["window"]
-    found: dict[str, Any] = {"kernel_shape": window.kernel, "strides": window.stride}
+    base: dict[str, Any] = {"kernel_shape": window.kernel, "strides": window.stride}
     if follows_size(layer):
-        return {**found, "auto_pad": "SAME_UPPER"}
+        return {**base, "auto_pad": "SAME_UPPER"}
     (top, bottom), (left, right) = borders
-    return {**found, "pads": (top, left, bottom, right)}
+    return {**base, "pads": (top, left, bottom, right)}
 
 
 def follows_size(layer: Layer) -> bool:

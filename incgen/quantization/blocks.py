@@ -44,7 +44,7 @@ class Quantized:
         self.proto.CopyFrom(proto)
         graph = self.proto.graph
         self.makers = {value: node for node in graph.node for value in node.output}
-        self.outputs = [each.name for each in graph.output]
+        self.outputs = [output.name for output in graph.output]
         self.seen: dict[str, str] = {}  #: The value to look at, by the name in float
         quantizers = [node for node in graph.node if node.op_type == CONVERSIONS[0]]
         for node in quantizers:
@@ -79,13 +79,13 @@ class Quantized:
             depth: The most parts of a label.
             places: Where the spec has each node, from the inside out, by the node's name.
         """
-        found: dict[str, Block] = {}
+        blocks: dict[str, Block] = {}
         block_of: dict[str, str] = {}
         for node in self.layers():
             label = label_of(node, depth)
             if not label:  # the treatment of pixels
                 continue
-            block = found.setdefault(
+            block = blocks.setdefault(
                 label, Block(label, places_of(label, places.get(node.name, ())))
             )
             block.nodes.append(node)
@@ -94,17 +94,17 @@ class Quantized:
                 block.layers += 1
                 block.int8 += node.input[1] in self.makers  # else they are constants in float
         given = {self.origin(value) for value in self.outputs}
-        for block in found.values():
+        for block in blocks.values():
             for node in block.nodes:
                 taken = {value: self.origin(value) for value in node.input}
                 for value in filter(None, taken.values()):
                     if block_of.get(value) != block.label:
                         block.takes.append(value)
                         given.add(value)
-        for block in found.values():
+        for block in blocks.values():
             block.takes = list(dict.fromkeys(block.takes))
             block.gives = [v for node in block.nodes for v in node.output if v in given]
-        return [block for block in found.values() if block.gives]
+        return [block for block in blocks.values() if block.gives]
 
     def part(self, block: Block) -> onnx.ModelProto:
         """Return the model of a block alone, which takes the values in front of it in float."""
@@ -123,7 +123,7 @@ class Quantized:
             for value in block.takes
             if value in used
         ]
-        constants = [each for each in graph.initializer if each.name in used]
+        constants = [constant for constant in graph.initializer if constant.name in used]
         made = helper.make_graph(nodes, block.label, inputs, [*map(_float, wanted)], constants)
         model = helper.make_model(made, opset_imports=self.proto.opset_import)
         model.ir_version = self.proto.ir_version
@@ -138,7 +138,7 @@ def with_outputs(proto: onnx.ModelProto, values: Sequence[str]) -> onnx.ModelPro
     """Return a model with values as more outputs."""
     model = onnx.ModelProto()
     model.CopyFrom(proto)
-    known = {each.name for each in model.graph.output}
+    known = {output.name for output in model.graph.output}
     more = dict.fromkeys(value for value in values if value not in known)
     model.graph.output.extend(map(_float, more))
     return model

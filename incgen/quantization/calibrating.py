@@ -109,9 +109,9 @@ def share_ranges(graph: onnx.GraphProto, ranges: TensorsData) -> None:
     for node in graph.node:
         if node.op_type != "Concat" or not all(v in ranges and uses[v] == 1 for v in node.input):
             continue
-        found: list[Any] = [ranges[value].range_value for value in node.input]
-        low = np.asarray(min(np.min(low) for low, _ in found), np.float32)
-        high = np.asarray(max(np.max(high) for _, high in found), np.float32)
+        limits: list[Any] = [ranges[value].range_value for value in node.input]
+        low = np.asarray(min(np.min(low) for low, _ in limits), np.float32)
+        high = np.asarray(max(np.max(high) for _, high in limits), np.float32)
         last = [makers.get(value) for value in node.input]
         if ("Relu" in last and low < 0) or ("Clip" in last and {*last} != {"Clip"}):
             continue

@@ -39,7 +39,7 @@ def in_float(graph: onnx.GraphProto, keep: Sequence[str]) -> list[str]:
     Raises:
         QuantizeError: There is no such label, or nothing is left for int8.
     """
-    constants = {each.name for each in graph.initializer}
+    constants = {constant.name for constant in graph.initializer}
     kept = {name for label in keep for name in _labelled(graph, label)}
     if not any(has_weights(node) and node.name not in kept for node in graph.node):
         what = "no convolution and no dense layer is left that could be in int8"
@@ -71,17 +71,17 @@ def labels_of(node: onnx.NodeProto) -> Iterator[str]:
 def _labelled(graph: onnx.GraphProto, label: str) -> Collection[str]:
     """Return the names of the nodes of the layers under a label."""
     pattern, inside = label, f"{label}.*"
-    found = {
+    names = {
         node.name
         for node in graph.node
         if any(fnmatchcase(key, p) for key in labels_of(node) for p in (pattern, inside))
     }
-    if not found:
+    if not names:
         keys = {key for node in graph.node for key in labels_of(node)}
         known = {".".join(key.split(".")[:n]) for key in keys for n in range(1, 9)}
         offer = near(label, known) or "`incgen show` prints the labels"
         raise QuantizeError(f"the network has no layer `{clipped(label)}`: {offer}")
-    return found
+    return names
 
 
 def _behind_the_last(graph: onnx.GraphProto) -> Iterator[str]:

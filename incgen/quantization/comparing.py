@@ -99,13 +99,15 @@ def compared(
     """
     quantized = Quantized(after)
     blocks = quantized.blocks(depth, places)
-    outputs = {each.name: Error() for each in before.graph.output}
-    found = Comparison([Row(each) for each in blocks], outputs, Classes() if classes else None)
+    outputs = {output.name: Error() for output in before.graph.output}
+    comparison = Comparison(
+        [Row(block) for block in blocks], outputs, Classes() if classes else None
+    )
     models = _Models(before, after, quantized, blocks)
     for x, labels in batches:
-        models.count(x, labels, found)
-        progress(f"comparing: {found.images} images")
-    return found
+        models.count(x, labels, comparison)
+        progress(f"comparing: {comparison.images} images")
+    return comparison
 
 
 #: Returns values by name, given the inputs.
@@ -126,7 +128,7 @@ class _Models:
         self.quantized = quantized
         values = dict.fromkeys(v for block in blocks for v in (*block.takes, *block.gives))
         inner = [value for value in values if value != INPUT]
-        self.outputs = [each.name for each in before.graph.output]
+        self.outputs = [output.name for output in before.graph.output]
         wanted = list(dict.fromkeys([*self.outputs, *map(plain, inner)]))
         seen = list(dict.fromkeys(quantized.seen[plain(value)] for value in inner))
         self.float = _runner(with_outputs(before, wanted), wanted)
@@ -134,29 +136,29 @@ class _Models:
         self.all_int8 = _runner(quantized.whole(inner), seen)
         self.parts = [_part(quantized, block) for block in blocks]
 
-    def count(self, x: Array, labels: Array | None, found: Comparison) -> None:
+    def count(self, x: Array, labels: Array | None, comparison: Comparison) -> None:
         """Run everything on a batch, and count what differs."""
         exact, after = self.float({INPUT: x}), self.int8({INPUT: x})
         for name in self.outputs:
-            found.outputs[name].add(after[name], exact[name])
-        if found.classes is not None:
+            comparison.outputs[name].add(after[name], exact[name])
+        if comparison.classes is not None:
             first = self.outputs[0]
-            found.classes.add(exact[first], after[first], labels)
+            comparison.classes.add(exact[first], after[first], labels)
         moved = self.all_int8({INPUT: x})
-        for row, run in zip(found.rows, self.parts, strict=True):
+        for row, run in zip(comparison.rows, self.parts, strict=True):
             own = run({v: x if v == INPUT else exact[plain(v)] for v in row.block.takes})
             for value in row.block.gives:
                 name = self.quantized.seen[plain(value)]
                 row.own.add(own[name], exact[plain(value)])
                 row.total.add(moved[name], exact[plain(value)])
-        found.images += len(x)
+        comparison.images += len(x)
 
 
 def _part(quantized: Quantized, block: Block) -> _Run:
     """Return what runs a block alone."""
     model = quantized.part(block)
-    run = _runner(model, [each.name for each in model.graph.output])
-    used = {each.name for each in model.graph.input}
+    run = _runner(model, [output.name for output in model.graph.output])
+    used = {info.name for info in model.graph.input}
     return lambda given: run({name: value for name, value in given.items() if name in used})
 
 

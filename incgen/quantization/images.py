@@ -52,7 +52,7 @@ class Images:
         return Images([self.items[number] for number in numbers], labels, self.classes)
 
 
-def found(path: Path) -> tuple[Images, Images | None]:
+def at(path: Path) -> tuple[Images, Images | None]:
     """Return the images at a path: those to calibrate with, and those to compare, if separate.
 
     Raises:
@@ -65,10 +65,10 @@ def found(path: Path) -> tuple[Images, Images | None]:
         what = "is not a folder or an array" if path.exists() else "does not exist"
         raise QuantizeError(f"`{name}` {what}: expected {_EXPECTED}")
     if any(path.glob("train-images-*")) or any(path.glob("t10k-images-*")):
-        pairs = [_idx_pair(path, each) for each in ("train", "t10k")]
+        pairs = [_idx_pair(path, prefix) for prefix in ("train", "t10k")]
         first, *others = [pair for pair in pairs if pair is not None]
         return first, others[0] if others else None
-    parts = [path / each for each in ("train", "val") if (path / each).is_dir()]
+    parts = [path / folder for folder in ("train", "val") if (path / folder).is_dir()]
     first, *others = [_folder(part) for part in parts or [path]]
     if not others:
         return first, None

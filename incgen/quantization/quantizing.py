@@ -63,7 +63,7 @@ def in_int8(
         quantizer.model.topological_sort()
     made: onnx.ModelProto = quantizer.model.model
     used = {node.domain for node in made.graph.node}
-    sets = [each for each in made.opset_import if not each.domain or each.domain in used]
+    sets = [opset for opset in made.opset_import if not opset.domain or opset.domain in used]
     del made.opset_import[:]
     made.opset_import.extend(sets)
     made.producer_name, made.producer_version = "incgen", VERSION

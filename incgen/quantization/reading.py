@@ -103,9 +103,9 @@ class Reader:
             return self._checked(pixels, name)
         sides = pixels.shape[1:]
         height, width = (round(self.resize * side / min(sides)) for side in sides)
-        maps = [Image.fromarray(each.astype(np.float32)) for each in pixels]
-        wide = [each.resize((width, height), Image.Resampling.BILINEAR) for each in maps]
-        scaled = np.stack([np.asarray(each) for each in wide])
+        maps = [Image.fromarray(channel.astype(np.float32)) for channel in pixels]
+        wide = [channel.resize((width, height), Image.Resampling.BILINEAR) for channel in maps]
+        scaled = np.stack([np.asarray(channel) for channel in wide])
         if self.source.size is None:
             return scaled
         h, w = self.source.size

@@ -32,17 +32,17 @@ class Report:
     kept: tuple[str, ...]  #: The labels that stay in float
     note: str  #: Why there is no top-1; "" if there is
     saturates: bool  #: Whether this processor may compute the file less exactly than others
-    found: Comparison
+    comparison: Comparison
 
     @property
     def blocks(self) -> list[Row]:
         """Return how far each block moves, the worst first."""
-        return sorted(self.found.rows, key=lambda row: -row.own.relative)
+        return sorted(self.comparison.rows, key=lambda row: -row.own.relative)
 
     @property
     def top1(self) -> tuple[float, float] | None:
         """Return the part of the images that is classified rightly, in float and in int8."""
-        said = self.found.classes
+        said = self.comparison.classes
         if said is None or not said.labelled:
             return None
         return said.float_right / said.labelled, said.int8_right / said.labelled
@@ -51,16 +51,16 @@ class Report:
         """Return the report for people."""
         rows = [("block", "own error", "so far", "int8", "line"), *map(_row, self.blocks)]
         images = f"{counted(self.calibrated, 'image')} for the ranges ({self.calibration})"
-        head = f"{images}, {self.found.images:,} others compared"
+        head = f"{images}, {self.comparison.images:,} others compared"
         return "\n".join([head, "", *ruled(rows, range(1, 4)), "", *self._summary()]) + "\n"
 
     def _summary(self) -> list[str]:
-        found = self.found
+        comparison = self.comparison
         lines = [
             f"output `{name}` differs by {_percent(error)} ({_decibel(error)})"
-            for name, error in found.outputs.items()
+            for name, error in comparison.outputs.items()
         ]
-        classes = found.classes
+        classes = comparison.classes
         if classes is not None and classes.count:
             lines.append(f"the same class for {100 * classes.same / classes.count:.2f} % of them")
         if self.top1 is not None:
@@ -82,12 +82,12 @@ class Report:
 
     def _is_much(self) -> bool:
         """Return whether the loss is worth a remedy."""
-        classes = self.found.classes
+        classes = self.comparison.classes
         if self.top1 is not None:
             return self.top1[0] - self.top1[1] > _MUCH
         if classes is not None and classes.count:
             return classes.same < (1 - _OTHERWISE) * classes.count
-        return any(error.relative > 10 * _MUCH for error in self.found.outputs.values())
+        return any(error.relative > 10 * _MUCH for error in self.comparison.outputs.values())
 
     def as_json(self) -> str:
         """Return everything for programs."""
@@ -98,11 +98,13 @@ class Report:
             "float_bytes": self.source_bytes,
             "calibration": {"method": self.calibration, "images": self.calibrated},
             "kept": list(self.kept),
-            "compared": self.found.images,
+            "compared": self.comparison.images,
             "blocks": [_json_row(row) for row in self.blocks],
             "note": self.note,
-            "outputs": {name: _json_error(each) for name, each in self.found.outputs.items()},
-            "classes": _json_classes(self.found.classes, self.top1),
+            "outputs": {
+                name: _json_error(error) for name, error in self.comparison.outputs.items()
+            },
+            "classes": _json_classes(self.comparison.classes, self.top1),
         }
         return json.dumps(said, indent=2) + "\n"
 

@@ -65,8 +65,8 @@ def run(
     """
     source = opened(model)
     place = place_for(source, output, force=force)
-    found = images.found(folder)
-    first, second = images.split(*found, options.count, options.compare, folder)
+    sets = images.at(folder)
+    first, second = images.split(*sets, options.count, options.compare, folder)
     _check_counts(source, first, second)
     reader = Reader(source, folder, options.batch, options.resize)
     job = _Job(source, options, reader, first, second, progress)
@@ -86,7 +86,7 @@ def _quantized(job: _Job, temporary: Path, place: Path) -> Report:
         calibrating.share_ranges(plain.graph, ranges)
         made = quantizing.in_int8(path, ranges, in_float, reduce_range=options.reduce_range)
         note = _why_no_classes(source, job.comparing)
-        found = comparing.compared(
+        comparison = comparing.compared(
             plain,
             made,
             job.reader.batches(job.comparing if not note else Images(job.comparing.items)),
@@ -109,7 +109,7 @@ def _quantized(job: _Job, temporary: Path, place: Path) -> Report:
         kept=options.keep,
         note=note,
         saturates=saturates() and not options.reduce_range,
-        found=found,
+        comparison=comparison,
     )
 
 
@@ -122,14 +122,14 @@ def _check_counts(source: Source, first: Images, second: Images) -> None:
         raise QuantizeError(f"{what}, and there are {have}: give more, or build without --batch")
 
 
-def _why_no_classes(source: Source, found: Images) -> str:
+def _why_no_classes(source: Source, compared: Images) -> str:
     """Return why images cannot be counted as right or wrong; "" if they can."""
     if source.classes is None:
         return f"the output `{source.proto.graph.output[0].name}` is not a vector"
-    if found.labels is None:
+    if compared.labels is None:
         return "the images are not in a folder for each class"
-    classes = found.classes or 1 + int(found.labels.max())
-    if classes > source.classes or (found.classes and classes < source.classes):
+    classes = compared.classes or 1 + int(compared.labels.max())
+    if classes > source.classes or (compared.classes and classes < source.classes):
         have = f"the images are of {classes} classes"
         return f"{have}, and `{source.spec}` tells {source.classes} apart"
     return ""

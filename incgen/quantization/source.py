@@ -65,7 +65,7 @@ class Source:
     @property
     def size(self) -> tuple[int, int] | None:
         """Return the height and width of its input; None for any."""
-        height, width = (int(each.dim_value) for each in self._input.shape.dim[2:])
+        height, width = (int(dim.dim_value) for dim in self._input.shape.dim[2:])
         return (height, width) if height and width else None
 
     @property
@@ -110,15 +110,15 @@ def opened(path: Path) -> Source:
         raise QuantizeError(f"`{name}` cannot be read: {reason(error)}") from None
     except DecodeError:
         raise QuantizeError(f"`{name}` is not an ONNX file: {_WRITE_ONE}") from None
-    said = {each.key: each.value for each in proto.metadata_props}
+    said = {prop.key: prop.value for prop in proto.metadata_props}
     if QUANTIZED in said or any(node.op_type in CONVERSIONS for node in proto.graph.node):
         before = json.loads(said[QUANTIZED])["from"] if QUANTIZED in said else ""
         help_ = f"the float file that it was made from, `{before}`" if before else "the float file"
         raise QuantizeError(f"`{name}` is quantised already: give {help_}")
     ours = {encoding.DIGEST, "spec", "network"} <= said.keys()
-    if not ours or [each.name for each in proto.graph.input] != [INPUT]:
+    if not ours or [info.name for info in proto.graph.input] != [INPUT]:
         raise QuantizeError(f"`{name}` was not written by incgen: {_WRITE_ONE}")
-    opset = max(each.version for each in proto.opset_import)
+    opset = max(entry.version for entry in proto.opset_import)
     if opset > _NEWEST:
         what = f"`{name}` has opset {opset}, for which ONNX Runtime has no int8"
         raise QuantizeError(f"{what}: build it with `--opset {_NEWEST}` or less")

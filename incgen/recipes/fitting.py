@@ -10,7 +10,7 @@ from incgen.base.diagnostics import Code, Note, Reporter, listed
 from incgen.base.source import Span
 from incgen.graph.nodes import Graph, Node
 from incgen.recipes import recipe as rp
-from incgen.recipes.resolve import Found
+from incgen.recipes.resolve import Resolved
 
 #: The fewest examples whose statistics are of use to batch normalisation. Wu & He,
 #: arXiv:1803.08494, figure 1: the error rises steeply below 8.
@@ -20,15 +20,15 @@ _ENDS = ("softmax", "sigmoid", "l2_normalize")
 _COLOURED = ("saturation", "hue")
 
 
-def fitted(found: Found, graph: Graph, report: Reporter) -> rp.Recipe:
+def fitted(resolved: Resolved, graph: Graph, report: Reporter) -> rp.Recipe:
     """Return a recipe with what its network decides; report what does not fit, and traps."""
-    fit = _Fit(found, graph, report)
+    fit = _Fit(resolved, graph, report)
     fit.network()
     recipe = replace(
-        found.recipe,
+        resolved.recipe,
         loss=fit.loss(),
-        train=fit.images("train", found.recipe.train),
-        evaluate=fit.images("evaluate", found.recipe.evaluate),
+        train=fit.images("train", resolved.recipe.train),
+        evaluate=fit.images("evaluate", resolved.recipe.evaluate),
     )
     fit.warn_of_traps()
     return recipe
@@ -37,10 +37,10 @@ def fitted(found: Found, graph: Graph, report: Reporter) -> rp.Recipe:
 class _Fit:
     """One recipe beside its network."""
 
-    def __init__(self, found: Found, graph: Graph, report: Reporter) -> None:
-        self.recipe, self.graph, self.report = found.recipe, graph, report
-        self.places: Mapping[str, Span] = found.places
-        self.name = found.item.name.span
+    def __init__(self, resolved: Resolved, graph: Graph, report: Reporter) -> None:
+        self.recipe, self.graph, self.report = resolved.recipe, graph, report
+        self.places: Mapping[str, Span] = resolved.places
+        self.name = resolved.item.name.span
 
     def refuse(self, key: str, message: str, help: str | None = None, *notes: Note) -> None:
         """Report what does not fit, at the line of a setting."""
@@ -111,7 +111,7 @@ class _Fit:
                     self.refuse(key, message, f"write `{transform.name}`")
             self._colours(key, transform, args)
             done.append(rp.Transform(transform.name, args))
-        if not sized and any(each.name == "resize" for each in transforms):
+        if not sized and any(t.name == "resize" for t in transforms):
             message = "`resize` keeps the shape of an image; a crop must follow"
             self.refuse(key, message, "write `resize 256 -> center_crop`")
         self._order(key, done)
@@ -127,7 +127,7 @@ class _Fit:
 
     def _order(self, key: str, transforms: list[rp.Transform]) -> None:
         """Refuse what comes in another order than it can be done in."""
-        names = [each.name for each in transforms]
+        names = [transform.name for transform in transforms]
         crops = [name for name in names if name.endswith("crop")]
         if len(crops) > 1:
             self.refuse(key, f"{listed(crops)} would each make the whole image", "keep one")
@@ -174,11 +174,11 @@ class _Fit:
         """Return a dropout whose output reaches a batch normalisation."""
         source: dict[int, Node] = {}
         for index, node in enumerate(self.graph.nodes):
-            found = next((source[i] for i in node.inputs if i in source), None)
-            if node.op == "bn" and found is not None:
-                return found
+            dropout = next((source[i] for i in node.inputs if i in source), None)
+            if node.op == "bn" and dropout is not None:
+                return dropout
             if node.op == "dropout" and node.args.get("rate"):
-                found = found or node
-            if found is not None:
-                source[index] = found
+                dropout = dropout or node
+            if dropout is not None:
+                source[index] = dropout
         return None

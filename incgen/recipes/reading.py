@@ -54,24 +54,24 @@ class FormReader:
         what = " ".join(filter(None, (setting, form.name))) or call.name.text
         usage = f"write `{form.usage(setting)}`"
         waiting = list(positional)
-        found: dict[str, object] = {}
+        values: dict[str, object] = {}
         for field in form.positional:
             if waiting or field.default is STATED:
-                found[field.name] = self._positional(what, field, waiting, call, usage)
+                values[field.name] = self._positional(what, field, waiting, call, usage)
         if waiting:
             message = f"`{what}` takes nothing more"
             self.report.refuse(Code.ARGUMENT_COUNT, waiting[0].span, message, help=usage)
-        self._attributes(what, form, call.attributes, found)
+        self._attributes(what, form, call.attributes, values)
         for field in form.fields:
-            if field.name not in found:
+            if field.name not in values:
                 if field.default is STATED:
                     message = f"`{what}` must state `{field.name}`: {field.doc}"
                     self.report.refuse(Code.MUST_SAY, call.span, message, help=usage)
-                found[field.name] = field.default
-        return form.made(**found)
+                values[field.name] = field.default
+        return form.made(**values)
 
     def _attributes(
-        self, what: str, form: Form, written: Sequence[st.Attribute], found: dict[str, object]
+        self, what: str, form: Form, written: Sequence[st.Attribute], values: dict[str, object]
     ) -> None:
         """Read attributes; all of them are looked at before a fault ends the form."""
         known = {field.name: field for field in form.fields}
@@ -80,15 +80,15 @@ class FormReader:
             name, span = attribute.name.text, attribute.name.span
             field = known.get(name)
             if field is None:
-                has = [each.name for each in form.attributes]
+                has = [f.name for f in form.attributes]
                 offer = near(name, known) or (f"it has {listed(has)}" if has else None)
                 message = f"`{what}` has no attribute `{clipped(name)}`"
                 self.report.error(Code.UNKNOWN_ATTRIBUTE, span, message, help=offer)
-            elif name in found:
+            elif name in values:
                 self.report.error(Code.DUPLICATE, span, f"`{name}` is given twice")
             else:
                 try:
-                    found[name] = self._value(what, field, attribute.value)
+                    values[name] = self._value(what, field, attribute.value)
                     continue
                 except Refused:
                     pass
@@ -122,7 +122,7 @@ class FormReader:
         if isinstance(written, st.Items) != (field.kind is Kind.TIMES):
             self._refuse(what, field, written.span)
         spans = [self._duration(what, field, part, _UNITS[unit.text]) for part in parts]
-        if [each.count for each in spans] != sorted({each.count for each in spans}):
+        if [duration.count for duration in spans] != sorted({duration.count for duration in spans}):
             message = f"`{field.name}` of `{what}` must rise"
             self.report.refuse(Code.NUMBER_RANGE, written.span, message)
         return tuple(spans) if field.kind is Kind.TIMES else spans[0]
@@ -181,8 +181,8 @@ class FormReader:
     def _evaluated(self, what: str, field: Field, written: st.Argument) -> Value:
         if isinstance(written, (st.Window, st.Items, st.Text, st.Applied)):
             self._refuse(what, field, written.span)
-        found = self.values.fixed(written)
-        value = ex.literal(found) if found is not None else None
+        fixed = self.values.fixed(written)
+        value = ex.literal(fixed) if fixed is not None else None
         if value is None:
             raise Refused
         return value

@@ -30,7 +30,7 @@ _REQUIRED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Resolved:
     """A resolved recipe, and where it comes from."""
 
     recipe: rp.Recipe
@@ -70,10 +70,10 @@ class RecipeResolver:
     _values: dict[int, Values] = field(default_factory=dict)
     _said: dict[int, _Said | None] = field(default_factory=dict)
 
-    def all(self) -> list[Found]:
+    def all(self) -> list[Resolved]:
         """Return the recipes without a fault; report the faults of the others."""
         seen: dict[str, Span] = {}
-        found = []
+        recipes = []
         for item in self.loaded.spec.of(st.Recipe):
             name = item.name
             if name.text in seen:
@@ -83,10 +83,10 @@ class RecipeResolver:
                 continue
             seen[name.text] = name.span
             recipe = self.one(item)
-            found += [recipe] if recipe else []
-        return found
+            recipes += [recipe] if recipe else []
+        return recipes
 
-    def one(self, item: st.Recipe) -> Found | None:
+    def one(self, item: st.Recipe) -> Resolved | None:
         """Return a recipe of the file; None after a report."""
         said = self._what_it_says(self.loaded, item, ())
         if said is None:
@@ -108,7 +108,7 @@ class RecipeResolver:
             synchronized=synchronized,
             **values,
         )
-        return Found(recipe, said.file, item, said.places)
+        return Resolved(recipe, said.file, item, said.places)
 
     # ------------------------------------------------------------ one recipe and its parents
 
@@ -216,8 +216,8 @@ class RecipeResolver:
             if isinstance(written, ex.Name) and written.text not in values.constants:
                 given[name.text] = written.text
                 continue
-            found = values.fixed(written) if isinstance(written, ex.Expression) else None
-            value = ex.literal(found) if found is not None else None
+            fixed = values.fixed(written) if isinstance(written, ex.Expression) else None
+            value = ex.literal(fixed) if fixed is not None else None
             if value is None:
                 message = f"`{name.text}` must be a number, `true`, `false` or a word"
                 self.report.refuse(Code.WRONG_TYPE, written.span, message)
@@ -252,30 +252,30 @@ class RecipeResolver:
         self, reader: FormReader, setting: Setting, first: Any, parts: list[st.Call]
     ) -> rp.Rate:
         """Read a warm-up and a schedule, in this order, both optional."""
-        found: dict[str, Any] = {}
+        stages: dict[str, Any] = {}
         for call in parts:
             form = self._form(setting.parts, call, "schedule")
             kind = "warmup" if form.name == "warmup" else "schedule"
-            if "schedule" in found or kind in found:
+            if "schedule" in stages or kind in stages:
                 message = "a rate has one warm-up and then one schedule"
                 help_ = "write `rate 0.1 -> warmup 5 epochs -> cosine`"
                 self.report.refuse(Code.MISPLACED, call.span, message, help=help_)
-            found[kind] = reader.read(form, call, call.positional)
+            stages[kind] = reader.read(form, call, call.positional)
         base, per = first
-        return rp.Rate(base, found.get("warmup"), found.get("schedule"), per)
+        return rp.Rate(base, stages.get("warmup"), stages.get("schedule"), per)
 
     def _images(self, reader: FormReader, written: st.Images) -> _Images:
         forms = TRANSFORMS[written.name.text]
-        found: list[rp.Transform] = []
+        transforms: list[rp.Transform] = []
         for call in (call for line in written.lines for call in line.calls):
             form = self._form(forms, call, f"transform of `{written.name.text}`")
-            if any(each.name == form.name for each in found):
+            if any(transform.name == form.name for transform in transforms):
                 message = f"`{form.name}` is given twice"
                 self.report.refuse(Code.DUPLICATE, call.span, message)
             made = reader.read(form, call, call.positional)
             assert isinstance(made, rp.Transform)
-            found.append(made)
-        return tuple(found)
+            transforms.append(made)
+        return tuple(transforms)
 
     def _form(self, forms: Mapping[str, Form], call: st.Call, what: str) -> Form:
         form = forms.get(call.name.text)
@@ -328,7 +328,7 @@ _DEFAULTS: dict[str, Any] = {
 def _used(loaded: LoadedFile, name: str) -> LoadedFile | None:
     """Return the file that a file uses a name from."""
     for item in loaded.spec.of(st.Use):
-        if any(each.text == name for each in item.names):
+        if any(word.text == name for word in item.names):
             return loaded.uses.get(item.path.value)
     return None
 

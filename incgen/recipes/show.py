@@ -65,7 +65,7 @@ def _shown(recipe: rp.Recipe, epoch: int, total: int) -> list[int]:
         case rp.Exponential(_, every, False):
             turns = list(range(0, total, in_steps(every, epoch)))
         case rp.Steps(_, at):
-            turns = [in_steps(each, epoch) for each in at]
+            turns = [in_steps(duration, epoch) for duration in at]
         case rp.Exponential() | rp.Polynomial() | rp.Cosine():
             turns = [index * total // _LINES for index in range(_LINES)]
     if len(turns) > _LINES:
@@ -135,7 +135,7 @@ def _rate(rate: rp.Rate) -> Iterator[str]:
         case rp.Exponential(factor, every, smooth):
             yield f"exponential {_value(factor)} every {every}{' smooth=true' if smooth else ''}"
         case rp.Steps(factor, at):
-            times = ", ".join(_value(each.count) for each in at)
+            times = ", ".join(_value(duration.count) for duration in at)
             yield f"steps {_value(factor)} at [{times}] {at[0].unit}"
         case rp.Polynomial(power, to):
             yield f"polynomial {_value(power)} to={_value(to)}"

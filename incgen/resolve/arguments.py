@@ -194,10 +194,10 @@ class Binder:
 
     def resolved(self, written: ex.Expression) -> ex.Expression:
         """Resolve an expression."""
-        found = self.resolve(written)
-        if found is None:
+        expression = self.resolve(written)
+        if expression is None:
             raise Refused
-        return found
+        return expression
 
     def value(self, owner: str, argument: Argument, written: st.Argument) -> ArgumentValue:
         """Check one argument of an op."""

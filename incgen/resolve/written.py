@@ -36,8 +36,8 @@ def expressions_of(value: df.ArgumentValue) -> tuple[Expression, ...]:
 
 def axes_in(expression: Expression) -> set[str]:
     """Return which of `channels`, `height` and `width` an expression names."""
-    found = {expression.axis} if isinstance(expression, ex.Dimension) else set[str]()
-    return found.union(*map(axes_in, ex.children(expression)))
+    axes = {expression.axis} if isinstance(expression, ex.Dimension) else set[str]()
+    return axes.union(*map(axes_in, ex.children(expression)))
 
 
 def written_in(body: df.Body) -> list[Expression]:
@@ -72,16 +72,16 @@ def outer_labels(element: df.Element) -> frozenset[str]:
 
 def outer_labels_of_body(body: df.Body) -> frozenset[str]:
     """Return the outer labels that a `from` inside a body names."""
-    found: set[str] = set()
+    labels: set[str] = set()
     known: set[str] = set()
     for step in body.steps:
         if isinstance(step, df.Head):
-            found |= outer_labels_of_body(step.body) - known
+            labels |= outer_labels_of_body(step.body) - known
             continue
         if step.origin is not None and step.origin not in known:
-            found.add(step.origin)
+            labels.add(step.origin)
         if step.element is not None:
-            found |= outer_labels(step.element) - known
+            labels |= outer_labels(step.element) - known
         if step.label is not None:
             known.add(step.label)
-    return frozenset(found)
+    return frozenset(labels)

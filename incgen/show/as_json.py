@@ -34,7 +34,7 @@ def as_json(
         for name, index in graph.outputs.items()
     }
     numbers = sum(tensor.size for tensor in graph.tensors().values())
-    writer = _Writer(facts(graph), depth, [called(name, each) for name, each in _all(calls)])
+    writer = _Writer(facts(graph), depth, [called(name, own) for name, own in _all(calls)])
     whole = {
         "network": graph.program.network.name,
         "file": graph.program.file,
@@ -88,8 +88,8 @@ class _Writer:
     def memory(self) -> dict[str, int]:
         """Return the memory of the whole network, in training only if it is trained."""
         memory = self.known.memory
-        found = {"training_memory": memory.training, "inference_memory": memory.inference}
-        return {"inference_memory": memory.inference} if self.known.graph.deployment else found
+        both = {"training_memory": memory.training, "inference_memory": memory.inference}
+        return {"inference_memory": memory.inference} if self.known.graph.deployment else both
 
     def part(self, nodes: list[Node], group: Group) -> dict[str, object]:
         """Return the layers that share a key as one entry."""
@@ -139,13 +139,13 @@ class _Writer:
         numbers = {name.replace("-", "_"): COLUMNS[name].value(self.known, group) for name in names}
         field = self.known.fields[group.nodes[-1]]
         stride = None if field.stride is None else list(field.stride)
-        found: dict[str, object] = {
+        costs: dict[str, object] = {
             **numbers,
             "receptive_field": {"size": list(field.size), "stride": stride},
         }
         if self.called:
-            found["calls"] = {each.name: each.value(self.known, group) for each in self.called}
-        return found
+            costs["calls"] = {c.name: c.value(self.known, group) for c in self.called}
+        return costs
 
 
 def _inside(root: Group, path: str) -> Group:

@@ -62,7 +62,7 @@ def _training(known: Facts, group: Group) -> int:
 
 def _inference(known: Facts, group: Group) -> int | None:
     live = [known.memory.live[index] for index in group.nodes]
-    return max((each for each in live if each is not None), default=None)
+    return max((size for size in live if size is not None), default=None)
 
 
 def _field(known: Facts, group: Group) -> Field:
@@ -99,8 +99,8 @@ def _line(known: Facts, group: Group) -> str | None:
 def _tensors(known: Facts, group: Group) -> str | None:
     if group.children:
         return None
-    found = known.graph.nodes[group.nodes[-1]].tensors
-    shapes = (f"{each.name} {'x'.join(map(str, each.shape))}" for each in found)
+    tensors = known.graph.nodes[group.nodes[-1]].tensors
+    shapes = (f"{tensor.name} {'x'.join(map(str, tensor.shape))}" for tensor in tensors)
     return ", ".join(shapes) or None
 
 
@@ -194,9 +194,9 @@ def chosen(text: str | None, *, trained: bool = True) -> list[Column]:
     if text is None:
         return [COLUMNS[name] for name in USUAL]
     if text.strip() == "all":
-        return [each for each in COLUMNS.values() if trained or each.name != TRAINING]
+        return [c for c in COLUMNS.values() if trained or c.name != TRAINING]
     more = text.strip().startswith("+")
-    named = [each.strip() for each in text.strip().lstrip("+").split(",")]
+    named = [part.strip() for part in text.strip().lstrip("+").split(",")]
     names = dict.fromkeys([*(USUAL if more else ()), *named])
     return [column(name, trained=trained) for name in names]
 
@@ -207,10 +207,10 @@ def column(name: str, *, trained: bool = True) -> Column:
     Raises:
         ColumnError: There is none.
     """
-    found = COLUMNS.get(name)
-    if found is None:
+    result = COLUMNS.get(name)
+    if result is None:
         advice = near(name, COLUMNS) or f"use {listed([*COLUMNS], 'or')}"
         raise ColumnError(f"there is no column `{name}`: {advice}")
     if name == TRAINING and not trained:
         raise ColumnError(f"the form for inference is not trained: leave out `{TRAINING}`")
-    return found
+    return result

@@ -42,15 +42,15 @@ class Sheet:
 
     def cells(self, row: Row) -> list[Value]:
         """Return the value of each column; that of a share is the value it is the share of."""
-        return [self.value(each, row) for each in self.columns]
+        return [self.value(column, row) for column in self.columns]
 
-    def value(self, each: Column, row: Row) -> Value:
+    def value(self, column: Column, row: Row) -> Value:
         """Return the value of a column."""
-        return (self.basis if each.name == SHARE else each).value(self.known, row.group)
+        return (self.basis if column.name == SHARE else column).value(self.known, row.group)
 
-    def total(self, each: Column) -> int | None:
+    def total(self, column: Column) -> int | None:
         """Return the value of a column for the whole network, if it has one."""
-        return each.whole(self.known) if each.whole else None
+        return column.whole(self.known) if column.whole else None
 
     def share(self, row: Row) -> tuple[float, float]:
         """Return a row's share of the network, and that of the largest row."""
@@ -61,9 +61,9 @@ class Sheet:
         """Return the number that the share of a row is computed from."""
         return _number(self.known, self.basis, row)
 
-    def heading(self, each: Column) -> str:
+    def heading(self, column: Column) -> str:
         """Return the heading of a column."""
-        return f"% of {self.basis.name}" if each.name == SHARE else each.name
+        return f"% of {self.basis.name}" if column.name == SHARE else column.name
 
 
 def sheet(graph: Graph, view: View, calls: Mapping[str, Calls] | None = None) -> Sheet:
@@ -80,18 +80,18 @@ def sheet(graph: Graph, view: View, calls: Mapping[str, Calls] | None = None) ->
         ColumnError: There is no such column.
     """
     columns = chosen(view.columns, trained=graph.deployment is None)
-    columns += [called(name, found) for name, found in (calls or {}).items()]
+    columns += [called(name, own) for name, own in (calls or {}).items()]
     known = facts(graph)
-    found = [*rows(tree(graph), view.depth, view.everything)]
+    shown = [*rows(tree(graph), view.depth, view.everything)]
     order = COLUMNS[COST]
     if view.sort is not None:
         order = column(COST if view.sort == SHARE else view.sort, trained=graph.deployment is None)
-        found = [row for row in found if row.leaf]
-        found.sort(key=lambda row: order.sorted_by(known, row.group))
+        shown = [row for row in shown if row.leaf]
+        shown.sort(key=lambda row: order.sorted_by(known, row.group))
     basis = order if order.whole else COLUMNS[COST]
-    largest = max(_number(known, basis, row) for row in found)
+    largest = max(_number(known, basis, row) for row in shown)
     whole = basis.whole(known) if basis.whole else 0
-    return Sheet(known, columns, found, basis, whole, largest, nested=view.sort is None)
+    return Sheet(known, columns, shown, basis, whole, largest, nested=view.sort is None)
 
 
 def _number(known: Facts, basis: Column, row: Row) -> int:

@@ -55,7 +55,7 @@ def table(sheet: Sheet, *, width: int | None = None, paint: Paint = unpainted) -
 
 def _body(sheet: Sheet, width: int | None, paint: Paint) -> list[str]:
     """Return the widest form of a table that fits."""
-    shares = any(each.name == SHARE for each in sheet.columns)
+    shares = any(c.name == SHARE for c in sheet.columns)
     for layout in _LAYOUTS:
         if not layout.bar and shares:
             shares, sheet = False, _without_share(sheet)
@@ -63,7 +63,7 @@ def _body(sheet: Sheet, width: int | None, paint: Paint) -> list[str]:
         over = _width(lines, layout) - (width or _width(lines, layout))
         if over <= 0:
             return _drawn(sheet, lines, layout, paint)
-    names = ["layer", *(each.name for each in sheet.columns)]
+    names = ["layer", *(c.name for c in sheet.columns)]
     for column in ("op", "layer"):
         if over > 0 and column in names:
             now = max(len(line[names.index(column)]) for line in lines)
@@ -74,28 +74,28 @@ def _body(sheet: Sheet, width: int | None, paint: Paint) -> list[str]:
 
 
 def _without_share(sheet: Sheet) -> Sheet:
-    return replace(sheet, columns=[each for each in sheet.columns if each.name != SHARE])
+    return replace(sheet, columns=[column for column in sheet.columns if column.name != SHARE])
 
 
 def _lines(sheet: Sheet, layout: _Layout) -> list[list[str]]:
     """Return the cells of all lines: the heading, the rows, the total."""
-    lines = [["layer", *(_head(sheet, each, layout) for each in sheet.columns)]]
+    lines = [["layer", *(_head(sheet, column, layout) for column in sheet.columns)]]
     for row in sheet.rows:
         label = _INDENT * row.level * sheet.nested + sheet.label(row)
-        lines.append([label, *(_shown(sheet, each, row, layout.bar) for each in sheet.columns)])
-    lines.append(["total", *(_counted(sheet.total(each)) for each in sheet.columns)])
+        lines.append([label, *(_shown(sheet, column, row, layout.bar) for column in sheet.columns)])
+    lines.append(["total", *(_counted(sheet.total(column)) for column in sheet.columns)])
     widest = {"layer": layout.layer, "op": layout.op}
-    for number, name in enumerate(["layer", *(each.name for each in sheet.columns)]):
+    for number, name in enumerate(["layer", *(column.name for column in sheet.columns)]):
         if name in widest:
             for line in lines:
                 line[number] = _cut(line[number], widest[name])
     return [[plain(cell) for cell in line] for line in lines]
 
 
-def _head(sheet: Sheet, each: Column, layout: _Layout) -> str:
+def _head(sheet: Sheet, column: Column, layout: _Layout) -> str:
     """Return the heading of a column, a short one above short bars."""
-    short_bars = each.name == SHARE and layout.bar < _USUAL.bar
-    return "%" if short_bars else sheet.heading(each)
+    short_bars = column.name == SHARE and layout.bar < _USUAL.bar
+    return "%" if short_bars else sheet.heading(column)
 
 
 def _width(lines: Sequence[Sequence[str]], layout: _Layout) -> int:
@@ -105,8 +105,8 @@ def _width(lines: Sequence[Sequence[str]], layout: _Layout) -> int:
 
 def _drawn(sheet: Sheet, lines: list[list[str]], layout: _Layout, paint: Paint) -> list[str]:
     columns = enumerate(sheet.columns, 1)
-    right = {number for number, each in columns if each.number and each.name != SHARE}
-    names = ["", *(each.name for each in sheet.columns)]
+    right = {number for number, column in columns if column.number and column.name != SHARE}
+    names = ["", *(column.name for column in sheet.columns)]
     gap = " " * layout.gap
     head, *rows, total = cells_of_lines = padded(lines, right)
     rule = paint("-" * max(len(gap.join(line).rstrip()) for line in cells_of_lines), "faint")
@@ -131,11 +131,11 @@ def _heat(share: float) -> str:
     return "long" if share > 2 / 3 else "middle" if share > 1 / 3 else "short"
 
 
-def _shown(sheet: Sheet, each: Column, row: Row, bar: int) -> str:
+def _shown(sheet: Sheet, column: Column, row: Row, bar: int) -> str:
     """Return a cell as people read it: numbers in groups of three, nothing for 0."""
-    if each.name == SHARE:
+    if column.name == SHARE:
         return _bar(*sheet.share(row), bar)
-    value = sheet.value(each, row)
+    value = sheet.value(column, row)
     return _counted(value) if isinstance(value, int) else value or ""
 
 
@@ -199,26 +199,26 @@ def _size(shape: Shape) -> str:
 
 def in_markdown(sheet: Sheet) -> str:
     """Return the table in Markdown, each row under its whole key, and the total below."""
-    right = {number for number, each in enumerate(sheet.columns, 1) if each.number}
+    right = {number for number, column in enumerate(sheet.columns, 1) if column.number}
     rows = [
         [
             f"`{row.group.key}`",
-            *(_shown(sheet, each, row, _USUAL.bar).strip() for each in sheet.columns),
+            *(_shown(sheet, column, row, _USUAL.bar).strip() for column in sheet.columns),
         ]
         for row in sheet.rows
     ]
-    total = ["**total**", *(_counted(sheet.total(each)) for each in sheet.columns)]
+    total = ["**total**", *(_counted(sheet.total(column)) for column in sheet.columns)]
     head = ["layer", *map(sheet.heading, sheet.columns)]
     return markdown(head, [*rows, total], right)
 
 
 def as_csv(sheet: Sheet) -> str:
     """Return the rows without others inside them as CSV, so that their sum is the network's."""
-    head = ["layer", *(each.name for each in sheet.columns)]
+    head = ["layer", *(column.name for column in sheet.columns)]
     rows = [[row.group.key, *_exact(sheet, row)] for row in sheet.rows if row.leaf]
     return comma_separated(head, rows)
 
 
 def _exact(sheet: Sheet, row: Row) -> list[object]:
     share = f"{sheet.share(row)[0]:.6f}"
-    return [share if each.name == SHARE else sheet.value(each, row) for each in sheet.columns]
+    return [share if column.name == SHARE else sheet.value(column, row) for column in sheet.columns]

@@ -61,7 +61,7 @@ class Project:
     def _words(self, name: str) -> dict[str, str]:
         """Return what stands for each word in angle brackets."""
         targets = [target.name for target in self.targets]
-        needed = dict.fromkeys(each for target in targets for each in NEEDS[target])
+        needed = dict.fromkeys(package for target in targets for package in NEEDS[target])
         imports = [
             f"from {name}.{name}_{target.name} import {target.entry(name)}"
             for target in self.targets

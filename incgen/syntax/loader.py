@@ -74,8 +74,8 @@ def load(path: Path, *, text: str | None = None, name: str | None = None) -> Loa
     is one.
     """
     if text is None:
-        path, found = find(path)
-        name = name or found
+        path, address = find(path)
+        name = name or address
         text = decoded(read(path, name), name)
     name = name or path.as_posix()
     shown = _folder(name)
@@ -208,11 +208,11 @@ class _Loader:
         try:
             target = (place.folder / text).resolve()
             inside = target.is_relative_to(place.root)
-            found = inside and target.is_file()
+            usable = inside and target.is_file()
         except (OSError, RuntimeError, ValueError):  # a loop of links, a name too long
             self.report.error(Code.BAD_USE, span, f"{shown} cannot be read")
             return None
-        if found:
+        if usable:
             return target
         ours = f"{shipped.PREFIX}{PurePosixPath(text).as_posix().removeprefix('../')}"
         known = shipped.address(ours) is not None

@@ -61,7 +61,7 @@ def parse_around_faults(source: SourceFile) -> tuple[st.Spec | None, list[Diagno
     with _LOCK:
         tree, faults = _KNOWN.pop(source) if source in _KNOWN else _parse_around_faults(source)
         _KNOWN[source] = tree, faults
-        while len(_KNOWN) > 1 and sum(len(each.text) for each in _KNOWN) > _KEPT:
+        while len(_KNOWN) > 1 and sum(len(file.text) for file in _KNOWN) > _KEPT:
             del _KNOWN[next(iter(_KNOWN))]
     return tree, [*faults]
 
@@ -95,11 +95,11 @@ def terminals() -> list[tuple[str, str]]:
 
     The order is that of Lark's basic lexer.
     """
-    found = sorted(
+    ordered = sorted(
         _parser()[0].terminals,
         key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name),
     )
-    return [(each.name, each.pattern.to_regexp()) for each in found]
+    return [(terminal.name, terminal.pattern.to_regexp()) for terminal in ordered]
 
 
 def parse_value(text: str) -> ex.Expression:

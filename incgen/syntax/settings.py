@@ -16,7 +16,7 @@ def settings(given: Sequence[str]) -> dict[str, Value]:
     Raises:
         ValueError: One has another form, or is not a value; the message says so.
     """
-    found: dict[str, Value] = {}
+    values: dict[str, Value] = {}
     for text in given:
         name, equals, written = (part.strip() for part in text.partition("="))
         if not (name and equals and written):
@@ -27,9 +27,9 @@ def settings(given: Sequence[str]) -> dict[str, Value]:
             raise ValueError(f"`{text}`: {error.diagnostics[0].message}") from None
         match value:
             case Literal(constant) | Name(constant):
-                found[name] = constant
+                values[name] = constant
             case _:
                 raise ValueError(
                     f"`{text}`: a value is a number, `true`, `false` or a word such as `max`"
                 )
-    return found
+    return values

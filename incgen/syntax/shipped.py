@@ -22,8 +22,8 @@ def names() -> list[str]:
 
 def paths() -> list[str]:
     """Return the path of every file, including parts of networks, as `use` takes it."""
-    found = (path.relative_to(root()).as_posix() for path in root().rglob("*.inc"))
-    return sorted(f"{PREFIX}{path}" for path in found)
+    relative = (path.relative_to(root()).as_posix() for path in root().rglob("*.inc"))
+    return sorted(f"{PREFIX}{path}" for path in relative)
 
 
 def address(given: str) -> str | None:

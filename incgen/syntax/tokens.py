@@ -72,9 +72,9 @@ def joins() -> frozenset[str]:
 @cache
 def _scanner() -> tuple[re.Pattern[str], dict[str, Kind]]:
     """Return a pattern with a group for each terminal, and the kinds of all but blanks."""
-    found = [each for each in terminals() if not _WORD.fullmatch(each[1])]
-    kinds = {n: _KINDS.get(n, Kind.SIGN) for n, _ in found if not n.startswith("__IGNORE")}
-    groups = [f"(?P<{name}>{pattern})" for name, pattern in found]
+    pairs = [pair for pair in terminals() if not _WORD.fullmatch(pair[1])]
+    kinds = {n: _KINDS.get(n, Kind.SIGN) for n, _ in pairs if not n.startswith("__IGNORE")}
+    groups = [f"(?P<{name}>{pattern})" for name, pattern in pairs]
     return re.compile("|".join([*groups, "(?P<FAULT>.)"]), re.DOTALL), kinds | {"FAULT": Kind.FAULT}
 
 
@@ -86,15 +86,15 @@ def tokens(text: str, end: int | None = None) -> list[Token]:
     """
     pattern, kinds = _scanner()
     words = keywords()
-    found = []
+    result = []
     for match in pattern.finditer(text, 0, len(text) if end is None else end):
         kind, word = kinds.get(match.lastgroup or ""), match.group()
         if kind is None:
             continue
         if kind is Kind.NAME and word in words:
             kind = Kind.KEYWORD
-        found.append(Token(kind, word, match.start()))
-    return found
+        result.append(Token(kind, word, match.start()))
+    return result
 
 
 @lru_cache(maxsize=10_000)

@@ -334,5 +334,5 @@ def choice_of_heads(statement: Statement | Input | Aux) -> Conditional | None:
     if not isinstance(choice, Conditional):
         return None
     inner = [*choice.then.statements, *(choice.otherwise.statements if choice.otherwise else ())]
-    found = any(isinstance(each, Aux) or choice_of_heads(each) for each in inner)
-    return choice if found else None
+    has_heads = any(isinstance(child, Aux) or choice_of_heads(child) for child in inner)
+    return choice if has_heads else None

@@ -17,7 +17,7 @@ from incgen.weights.checkpoint import Array
 
 def save(
     folder: Path,
-    found: Divergence,
+    divergence: Divergence,
     models: Models,
     last: Pass | None,
     forms: Mapping[str, dict[str, Array]],
@@ -31,12 +31,12 @@ def save(
     Raises:
         OutputError: A file cannot be written.
     """
-    place = found.path.replace("/", ".") or "network"
-    for side, arrays in _sides(found.rung, found.path, models, last, forms):
+    place = divergence.path.replace("/", ".") or "network"
+    for side, arrays in _sides(divergence.rung, divergence.path, models, last, forms):
         if arrays:
             data = BytesIO()
             np.savez(data, allow_pickle=False, **arrays)
-            file = folder / f"{models.dtype}_rung{found.rung}_{place}_{side}.npz"
+            file = folder / f"{models.dtype}_rung{divergence.rung}_{place}_{side}.npz"
             replace(file, data.getvalue())
 
 

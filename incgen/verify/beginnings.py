@@ -83,7 +83,7 @@ def _pooled(
             kinds.setdefault(tensors[key].initializer.name, []).append(key)
     for keys in kinds.values():
         if len(keys) > 1 and min(values[key].size for key in keys) < ENOUGH:
-            drawn = [(key, each[key]) for key in keys for each in (values, again) if key in each]
+            drawn = [(key, draw[key]) for key in keys for draw in (values, again) if key in draw]
             parts = [(value / _scale(tensors[key])).ravel() for key, value in drawn]
             last = tensors[keys[-1]]
             yield keys[-1], message(np.concatenate(parts) * _scale(last), last)
@@ -114,8 +114,8 @@ def message(value: Array, tensor: Tensor) -> str:
         return ""
     squares = np.square(x)
     if abs(float(squares.mean()) - second) > _allowed(second, fourth, x.size):
-        found = math.sqrt(float(squares.mean())) * scale
-        return f"deviation {found:.4g}, not {math.sqrt(second) * scale:.4g} ({name})"
+        deviation = math.sqrt(float(squares.mean())) * scale
+        return f"deviation {deviation:.4g}, not {math.sqrt(second) * scale:.4g} ({name})"
     if abs(float(x.mean())) > _allowed(0, second, x.size):
         return f"mean {float(x.mean()) * scale:.4g}, not 0 ({name})"
     if x.size >= MANY and abs(float(np.square(squares).mean()) - fourth) > _allowed(

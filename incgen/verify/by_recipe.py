@@ -106,7 +106,7 @@ class RecipeClimb:
             self.record.fault(subject, "", f"{failure.target}: {failure.reason}")
             self._close({failure.target: self._line(failure)})
         else:
-            kind = next((each.what for each in self.record.wrong(5)), "").partition(" ")[0]
+            kind = next((c.what for c in self.record.wrong(5)), "").partition(" ")[0]
             self._close({name: _PARTS.get(kind) for name in self.names})
 
     def _line(self, failure: ScriptFailure) -> str | None:
@@ -119,16 +119,16 @@ class RecipeClimb:
         self.record.close(5)
         if not self.record.wrong(5):
             return
-        (found,) = (each for each in self.record.divergences if each.rung == 5)
+        (divergence,) = (d for d in self.record.divergences if d.rung == 5)
         network, places = self.models.graph.program.network.name, list[Place]()
         for name, pattern in lines.items():
             own = self.script(name, self.recipe).split("\n")  # as users have it
             at = [n for n, line in enumerate(own, 1) if pattern and re.match(pattern, line)]
             file = file_name(network, self.recipe.name, name)
             places += [Place(file, number, own[number - 1].strip()) for number in at[:1]]
-        own_lines = (*(found.lines[:1] if found.path else ()), *places)
-        number = self.record.divergences.index(found)
-        self.record.divergences[number] = replace(found, lines=own_lines)
+        own_lines = (*(divergence.lines[:1] if divergence.path else ()), *places)
+        number = self.record.divergences.index(divergence)
+        self.record.divergences[number] = replace(divergence, lines=own_lines)
 
     def _begin(self) -> None:
         """Scale the recipe to the first gradients, and make scripts and models for it."""
@@ -177,9 +177,9 @@ class RecipeClimb:
         """Compare the rates of a training of so many steps an epoch, and in all."""
         at = [*_telling(rate, *steps)]
         stated = np.asarray([rate_at(rate, step, *steps) for step in at])
-        found = [self._run(name, partial(trained.rate, step, *steps)) for step in at]
+        rates = [self._run(name, partial(trained.rate, step, *steps)) for step in at]
         subject = Subject(5, f"rate with {steps[0]} steps an epoch", ("spec", name + self.suffix))
-        self.record.array(subject, "", (stated, np.asarray(found)))
+        self.record.array(subject, "", (stated, np.asarray(rates)))
 
     # ------------------------------------------------------------ steps
 
@@ -187,27 +187,27 @@ class RecipeClimb:
         """Take a step in every framework; record all of it if it is the last or diverges."""
         x, labels = self._batch(number)
         self.stated.step(x, labels, number)
-        found: dict[str, State] = {"spec": self.stated.state()}
+        states: dict[str, State] = {"spec": self.stated.state()}
         for name in self.names:
             trained = self.trained[name]
             loss = self._run(name, partial(trained.step, x, labels, number))
             held = self._run(name, trained.state)
-            found[name] = compared(held, loss, self.models.weights, self.models)
+            states[name] = compared(held, loss, self.models.weights, self.models)
         first = self.names[0]
         pairs = [("spec", name) for name in self.names] + [(first, n) for n in self.names[1:]]
         for kind in KINDS:
-            if number == STEPS - 1 or not self._agree(kind, found, pairs):
-                self._keep(kind, number, found, pairs)
+            if number == STEPS - 1 or not self._agree(kind, states, pairs):
+                self._keep(kind, number, states, pairs)
             if wrong := self.record.wrong(5):
                 key, what = wrong[0].path, kind.replace(" ", "_")
-                sides = {side: state[kind] for side, state in found.items()}
-                self.sides = {n: {what: each[key]} for n, each in sides.items() if key in each}
+                sides = {side: state[kind] for side, state in states.items()}
+                self.sides = {n: {what: side[key]} for n, side in sides.items() if key in side}
                 return
 
-    def _agree(self, kind: str, found: Mapping[str, State], pairs: list[tuple[str, str]]) -> bool:
+    def _agree(self, kind: str, states: Mapping[str, State], pairs: list[tuple[str, str]]) -> bool:
         """Return whether everything of a kind is within the bar."""
         for one, other in pairs:
-            a, b = found[one][kind], found[other][kind]
+            a, b = states[one][kind], states[other][kind]
             floor = self._floor(kind, a)
             if a.keys() != b.keys():
                 return False
@@ -216,24 +216,24 @@ class RecipeClimb:
         return True
 
     def _keep(
-        self, kind: str, number: int, found: Mapping[str, State], pairs: list[tuple[str, str]]
+        self, kind: str, number: int, states: Mapping[str, State], pairs: list[tuple[str, str]]
     ) -> None:
         """Record the comparisons of a kind."""
         what = f"{kind} after step {number}" if kind != "loss" else f"loss of step {number}"
         for name in self.names:
-            for key in sorted(found["spec"][kind].keys() ^ found[name][kind].keys()):
-                has = "has a" if key in found[name][kind] else "has no"
+            for key in sorted(states["spec"][kind].keys() ^ states[name][kind].keys()):
+                has = "has a" if key in states[name][kind] else "has no"
                 subject = Subject(5, what, ("spec", name + self.suffix))
                 self.record.fault(subject, key, f"{what}: {name} {has} {kind} of {key}")
         for one, other in pairs:
-            values = found[one][kind]
+            values = states[one][kind]
             limit = Limit(
                 measure.TRAJECTORY,
                 self._floor(kind, values),
-                partial(self._reaction, kind, number, found["spec"]),
+                partial(self._reaction, kind, number, states["spec"]),
             )
             sides = one if one == "spec" else one + self.suffix, other + self.suffix
-            self.record.arrays(Subject(5, what, sides), (values, found[other][kind]), limit)
+            self.record.arrays(Subject(5, what, sides), (values, states[other][kind]), limit)
 
     def _floor(self, kind: str, values: Mapping[str, Array]) -> float:
         """Return the size below which a difference is rounding."""
@@ -244,7 +244,7 @@ class RecipeClimb:
 
     def _reaction(self, kind: str, number: int, before: State) -> dict[str, float]:
         """Return how far rounding alone moves everything of a kind, up to a step."""
-        found: dict[str, float] = {}
+        effects: dict[str, float] = {}
         for trial in range(measure.TRIALS):
             random = inputs.generator(self.models.seed, "reaction", trial)
             weights = {
@@ -258,8 +258,8 @@ class RecipeClimb:
             floor = self._floor(kind, before[kind])
             for key, value in before[kind].items():
                 apart = measure.difference(value, after[key], floor)[1]
-                found[key] = max(found.get(key, 0.0), apart)
-        return found
+                effects[key] = max(effects.get(key, 0.0), apart)
+        return effects
 
 
 #: What a script calls the part that computes something, by the first word of what it is.
@@ -276,7 +276,7 @@ _PARTS = {
 
 def _telling(rate: Rate, epoch: int, total: int) -> Iterator[int]:
     """Yield the steps around every change of a rate, and some in between."""
-    lengths = {epoch, *(in_steps(each, epoch) for each in _durations(rate))}
+    lengths = {epoch, *(in_steps(duration, epoch) for duration in _durations(rate))}
     changes = {0, total - 1, *(n * length for length in lengths for n in (1, 2, 3))}
     steps = {*range(50), *range(0, total, max(1, total // 50))}
     steps |= {change + apart for change in changes for apart in (-1, 0, 1)}

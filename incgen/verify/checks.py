@@ -18,15 +18,15 @@ class Incomparable(Exception):
         self.rung = rung
 
 
-def of_pass(each: Pass, models: Models, record: Record) -> None:
+def of_pass(pass_: Pass, models: Models, record: Record) -> None:
     """Check the results of a pass; raise `Incomparable` if an output has another shape."""
-    if each.rung == 1:
-        _shapes(each, models, record)
-    if each.rung < 3:
-        _types(each, models, record)
-    if each.rung == 3 and each.given == "examples":
+    if pass_.rung == 1:
+        _shapes(pass_, models, record)
+    if pass_.rung < 3:
+        _types(pass_, models, record)
+    if pass_.rung == 3 and pass_.given == "examples":
         _penalties(models, record)
-    if each.rung == 4 and each.given == "examples":
+    if pass_.rung == 4 and pass_.given == "examples":
         _counters(models, record)
 
 
@@ -42,15 +42,15 @@ def normalised(models: Models, values: int, batch: int | None = None) -> str:
     return ""
 
 
-def _shapes(each: Pass, models: Models, record: Record) -> None:
-    graph = models.graph_of(each)
-    count = len(models.input(each))
+def _shapes(pass_: Pass, models: Models, record: Record) -> None:
+    graph = models.graph_of(pass_)
+    count = len(models.input(pass_))
     for output, number in graph.outputs.items():
         node = graph.nodes[number]
         sizes = (node.shape.channels, node.shape.height, node.shape.width)
         wanted = (count, *(size for size in sizes if size is not None))
         for name in models.names:
-            found = models.results[each][name][node.path].shape
+            found = models.results[pass_][name][node.path].shape
             if found != wanted:
                 message = f"{name}: the output {output} has the shape {found}, not {wanted}"
                 record.fault(Subject(1, "shape", ("spec", name)), node.path, message)
@@ -58,12 +58,12 @@ def _shapes(each: Pass, models: Models, record: Record) -> None:
         raise Incomparable(1)
 
 
-def _types(each: Pass, models: Models, record: Record) -> None:
-    for name in models.names_on(each.rung):
-        for path, value in models.results[each][name].items():
+def _types(pass_: Pass, models: Models, record: Record) -> None:
+    for name in models.names_on(pass_.rung):
+        for path, value in models.results[pass_][name].items():
             if value.dtype != models.dtype:
-                message = f"{name}: the {each.what} is {value.dtype}, not {models.dtype}"
-                record.fault(Subject(each.rung, "type", ("spec", name)), path, message)
+                message = f"{name}: the {pass_.what} is {value.dtype}, not {models.dtype}"
+                record.fault(Subject(pass_.rung, "type", ("spec", name)), path, message)
 
 
 def _penalties(models: Models, record: Record) -> None:

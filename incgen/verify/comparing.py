@@ -27,28 +27,28 @@ class Comparer:
         self.models, self.exact, self.record = models, exact, record
         self.repeated: dict[Pass, bool] = {}
 
-    def compare(self, each: Pass) -> None:
+    def compare(self, pass_: Pass) -> None:
         """Compare the targets with each other and with the spec, and float32 with float64."""
-        exact, rung = self.exact, each.rung
-        if (rung, each.given) == (3, "large"):
-            self._climb(each, self.models)
-            self._finite(each)
+        exact, rung = self.exact, pass_.rung
+        if (rung, pass_.given) == (3, "large"):
+            self._climb(pass_, self.models)
+            self._finite(pass_)
             return
         if exact is None:
-            self._climb(each, self.models)
-            self._exactly(each, self.models)
-        elif each not in exact.climbed:
+            self._climb(pass_, self.models)
+            self._exactly(pass_, self.models)
+        elif pass_ not in exact.climbed:
             with exact.precision():
-                self._climb(each, exact)
-                self._exactly(each, exact)
-                if not each.rounded:
-                    del exact.results[each]
+                self._climb(pass_, exact)
+                self._exactly(pass_, exact)
+                if not pass_.rounded:
+                    del exact.results[pass_]
                     return
             if self.record.wrong(rung):
                 return
         if exact is not None:
-            self._climb(each, self.models, exact.rate if rung == 5 else None)
-            self._rounded(each, exact)
+            self._climb(pass_, self.models, exact.rate if rung == 5 else None)
+            self._rounded(pass_, exact)
 
     def with_arguments(self, others: Sequence[Another], rungs: Collection[int]) -> None:
         """Compare the results of the same files with other arguments.
@@ -60,20 +60,20 @@ class Comparer:
             models = (self.exact or self.models).with_arguments(other)
             with models.precision():
                 for rung in sorted(rungs):
-                    each = Pass(rung, f"value with {other.given}", bars[rung])
-                    self._climb(each, models)
-                    self._exactly(each, models)
-                    del models.results[each]
+                    pass_ = Pass(rung, f"value with {other.given}", bars[rung])
+                    self._climb(pass_, models)
+                    self._exactly(pass_, models)
+                    del models.results[pass_]
                     if self.record.wrong(rung):
                         return
 
-    def _climb(self, each: Pass, models: Models, rate: float | None = None) -> None:
+    def _climb(self, pass_: Pass, models: Models, rate: float | None = None) -> None:
         """Run a pass, and make the checks that compare no numbers."""
-        models.climb(each, rate)
-        checks.of_pass(each, models, self.record)
-        for name in models.names_on(each.rung) if each.rung > 2 else ():
-            found = set(models.results[each][name])
-            self.record.keys(each.rung, each.what, name, self._stated(each.rung), found)
+        models.climb(pass_, rate)
+        checks.of_pass(pass_, models, self.record)
+        for name in models.names_on(pass_.rung) if pass_.rung > 2 else ():
+            keys = set(models.results[pass_][name])
+            self.record.keys(pass_.rung, pass_.what, name, self._stated(pass_.rung), keys)
 
     def _stated(self, rung: int) -> set[str]:
         """Return the keys that exist on a rung from 3 to 5."""
@@ -89,86 +89,87 @@ class Comparer:
 
     # ------------------------------------------------------------ in float64
 
-    def _exactly(self, each: Pass, models: Models) -> None:
+    def _exactly(self, pass_: Pass, models: Models) -> None:
         """Compare the results of all targets with those of the first, and with the spec."""
-        found = models.results[each]
-        first, *others = models.names_on(each.rung)
+        results = models.results[pass_]
+        first, *others = models.names_on(pass_.rung)
         suffix = "" if models.dtype == self.models.dtype else f" in {models.dtype}"
-        sides = [(f"{first}{suffix}", found[first], name) for name in others]
-        if each.stated:
-            stated = models.stated(each)
+        sides = [(f"{first}{suffix}", results[first], name) for name in others]
+        if pass_.stated:
+            stated = models.stated(pass_)
             sides += [("spec", stated, name) for name in [first, *others]]
         for one, values, name in sides:
-            floor = measure.gradient_floor(values) if each.rung == 3 else 0.0
+            floor = measure.gradient_floor(values) if pass_.rung == 3 else 0.0
             self.record.arrays(
-                Subject(each.rung, each.what, (one, f"{name}{suffix}")),
-                (values, found[name]),
-                Limit(each.bar, floor, partial(self._reaction, each, models)),
+                Subject(pass_.rung, pass_.what, (one, f"{name}{suffix}")),
+                (values, results[name]),
+                Limit(pass_.bar, floor, partial(self._reaction, pass_, models)),
             )
-        if self.record.doubts(each.rung):
-            models.undecided.add(each.rung)
+        if self.record.doubts(pass_.rung):
+            models.undecided.add(pass_.rung)
 
-    def _reaction(self, each: Pass, models: Models) -> dict[str, float]:
+    def _reaction(self, pass_: Pass, models: Models) -> dict[str, float]:
         """Return the effect of the smallest change; nothing if results do not even repeat."""
-        if self._unrepeated(each, models):
+        if self._unrepeated(pass_, models):
             return {}
-        found = reaction(models, each, measure.ROUNDING, measure.TRIALS)
-        if each.rung != 3:
-            return found
+        effects = reaction(models, pass_, measure.ROUNDING, measure.TRIALS)
+        if pass_.rung != 3:
+            return effects
         # Gradients are products of each other and of values of the training pass: noise in one is
         # noise in others, which need not show in so few trials.
-        forward = next(every for every in PASSES if every.rung == 2)
+        forward = next(p for p in PASSES if p.rung == 2)
         models.climb(forward)
         given = reaction(models, forward, measure.ROUNDING, measure.TRIALS)
-        most = max((*found.values(), *given.values()), default=0.0)
-        return dict.fromkeys(found, most) if most >= measure.HOPELESS else found
+        most = max((*effects.values(), *given.values()), default=0.0)
+        return dict.fromkeys(effects, most) if most >= measure.HOPELESS else effects
 
-    def _unrepeated(self, each: Pass, models: Models) -> bool:
+    def _unrepeated(self, pass_: Pass, models: Models) -> bool:
         """Record where models do not give the same result twice."""
-        if each not in self.repeated:
-            self.repeated[each] = True
-            for name, key in unrepeated(models, each):
-                self.repeated[each] = False
-                message = f"{name}: the same weights and input give another {each.what} each time"
-                self.record.fault(Subject(each.rung, each.what, (name, name)), key, message)
-        return not self.repeated[each]
+        if pass_ not in self.repeated:
+            self.repeated[pass_] = True
+            for name, key in unrepeated(models, pass_):
+                self.repeated[pass_] = False
+                message = f"{name}: the same weights and input give another {pass_.what} each time"
+                self.record.fault(Subject(pass_.rung, pass_.what, (name, name)), key, message)
+        return not self.repeated[pass_]
 
     # ------------------------------------------------------------ in float32
 
-    def _rounded(self, each: Pass, exact: Models) -> None:
+    def _rounded(self, pass_: Pass, exact: Models) -> None:
         """Compare each target's distance from its float64 result with those of the others."""
-        models, found = self.models, self.models.results[each]
-        before, names = exact.results[each], self.models.names_on(each.rung)
+        models, after = self.models, self.models.results[pass_]
+        before, names = exact.results[pass_], self.models.names_on(pass_.rung)
         floors = {
-            name: measure.gradient_floor(before[name]) if each.rung == 3 else 0.0 for name in names
+            name: measure.gradient_floor(before[name]) if pass_.rung == 3 else 0.0 for name in names
         }
         apart = {
             name: {
-                key: measure.difference(before[name][key], found[name][key], floors[name])[1]
-                for key in before[name].keys() & found[name].keys()
+                key: measure.difference(before[name][key], after[name][key], floors[name])[1]
+                for key in before[name].keys() & after[name].keys()
             }
             for name in names
         }
-        lost = dict.fromkeys(_beyond(before, found, apart), f"is not in {models.dtype}")
+        lost = dict.fromkeys(_beyond(before, after, apart), f"is not in {models.dtype}")
         lost |= dict.fromkeys(
-            self._squares_beyond(each, exact), f"has squares that are not in {models.dtype}"
+            self._squares_beyond(pass_, exact), f"has squares that are not in {models.dtype}"
         )
         bars = _bars_in_float32(apart)
         for name in names:
             sides = f"{name} in {exact.dtype}", f"{name} in {models.dtype}"
-            subject = Subject(each.rung, each.what, sides)
+            subject = Subject(pass_.rung, pass_.what, sides)
             for key in lost.keys() & apart[name].keys():
                 message = f"what is finite in {exact.dtype} {lost[key]}"
                 self.record.undecided(subject, key, message)
-            jumps, large = partial(self._jumps, each, exact), each.given == "large"
+            jumps, large = partial(self._jumps, pass_, exact), pass_.given == "large"
             limit = Limit(bars[name], floors[name], jumps, True, large, frozenset(lost))
-            self.record.arrays(subject, (before[name], found[name]), limit)
+            self.record.arrays(subject, (before[name], after[name]), limit)
 
-    def _squares_beyond(self, each: Pass, exact: Models) -> set[str]:
+    def _squares_beyond(self, pass_: Pass, exact: Models) -> set[str]:
         """Return the layers that need squares, or a variance, too large for this type."""
-        if each.rung != 1:
+        if pass_.rung != 1:
             return set()
-        nodes, values, weights = self.models.graph.nodes, exact.stated(each), exact.weights_of(each)
+        nodes, values = self.models.graph.nodes, exact.stated(pass_)
+        weights = exact.weights_of(pass_)
         squares = {
             key.removesuffix(_VARIANCE): weights[key] for key in weights if key.endswith(_VARIANCE)
         }
@@ -177,30 +178,30 @@ class Comparer:
             if node.op in _SQUARING:
                 squares[node.path] = np.square(measure.largest(given))
         most = np.finfo(self.models.dtype).max
-        return {path for path, found in squares.items() if (found > most).any()}
+        return {path for path, square in squares.items() if (square > most).any()}
 
-    def _jumps(self, each: Pass, exact: Models) -> dict[str, float]:
+    def _jumps(self, pass_: Pass, exact: Models) -> dict[str, float]:
         """Return the effect in float64 of moving all numbers by the rounding of float32."""
         with exact.precision():
-            return reaction(exact, each, measure.LEAST, measure.TRIALS_IN_FLOAT32)
+            return reaction(exact, pass_, measure.LEAST, measure.TRIALS_IN_FLOAT32)
 
-    def _finite(self, each: Pass) -> None:
+    def _finite(self, pass_: Pass) -> None:
         """Check that gradients for large numbers are finite if those of another target are."""
-        found, names = self.models.results[each], self.models.names_on(3)
-        for key in sorted({key for values in found.values() for key in values}):
-            whole = {name: bool(np.isfinite(found[name].get(key, 0.0)).all()) for name in found}
+        results, names = self.models.results[pass_], self.models.names_on(3)
+        for key in sorted({key for values in results.values() for key in values}):
+            whole = {name: bool(np.isfinite(results[name].get(key, 0.0)).all()) for name in results}
             if not any(whole.values()):
                 sides = (names[0], names[-1])
                 self.record.undecided(
-                    Subject(3, each.what, sides), key, "it is finite in no target"
+                    Subject(3, pass_.what, sides), key, "it is finite in no target"
                 )
                 continue
             for name, fine in whole.items():
                 if not fine:
-                    message = f"{name}: the {each.what} is not finite"
-                    self.record.fault(Subject(3, each.what, (name, name)), key, message)
+                    message = f"{name}: the {pass_.what} is not finite"
+                    self.record.fault(Subject(3, pass_.what, (name, name)), key, message)
         for name in names:
-            self.record.same(3, f"finite {each.what}", name)
+            self.record.same(3, f"finite {pass_.what}", name)
 
 
 def _beyond(

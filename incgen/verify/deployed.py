@@ -69,7 +69,7 @@ class Deployed:
         graph = self.models.graph
         whole = run_passes(graph, self.forms.passes)
         assert whole.deployment is not None
-        useful = [each.name for each in whole.deployment.passes if each.places]
+        useful = [pass_.name for pass_ in whole.deployment.passes if pass_.places]
         for name in useful if len(useful) > 1 else ():
             yield name, run_passes(graph, [name])
         yield ALL, whole
@@ -87,8 +87,8 @@ class Deployed:
 
     def _stated(self, name: str, graph: Graph, x: Array, stated: Mapping[str, Array]) -> None:
         """Compare a form in NumPy, where the place is known at which it begins to differ."""
-        found = dict(self._values(graph, folded(graph, self.models.weights), x))
-        self._compare(name, "NumPy", found, stated)
+        values = dict(self._values(graph, folded(graph, self.models.weights), x))
+        self._compare(name, "NumPy", values, stated)
 
     def _run(
         self, name: str, graph: Graph, target: str, x: Array, stated: Mapping[str, Array]
@@ -122,15 +122,15 @@ class Deployed:
         self.record.failure(1, failure, f"output deployed by {name}", place)
 
     def _compare(
-        self, name: str, side: str, found: Mapping[str, Array], stated: Mapping[str, Array]
+        self, name: str, side: str, computed: Mapping[str, Array], stated: Mapping[str, Array]
     ) -> None:
         graph = self.models.graph
         last = graph.nodes[next(iter(graph.outputs.values()))].path
         subject = Subject(1, f"value deployed by {name}", ("spec", side))
         limit = Limit(measure.EVALUATION)
         pairs = [
-            {last if path == _OUTPUT else path: values[path] for path in found.keys() & stated}
-            for values in (stated, found)
+            {last if path == _OUTPUT else path: values[path] for path in computed.keys() & stated}
+            for values in (stated, computed)
         ]
         self.record.arrays(subject, (pairs[0], pairs[1]), limit)
 

@@ -29,7 +29,7 @@ def weights(graph: Graph, seed: int, scale: float = 1.0) -> dict[str, Array]:
     with np.errstate(all="ignore"):  # leave what is not finite
         for _ in drawn.values(scale * inputs.images(graph, seed, EXAMPLES)):
             pass
-    return drawn.found
+    return drawn.scaled
 
 
 class _Drawn(Reference):
@@ -40,8 +40,8 @@ class _Drawn(Reference):
 
     def __init__(self, graph: Graph, seed: int, scale: float) -> None:
         """Start with random weights."""
-        self.found, self.scale = inputs.weights(graph, seed), scale
-        super().__init__(graph, self.found)
+        self.scaled, self.scale = inputs.weights(graph, seed), scale
+        super().__init__(graph, self.scaled)
 
     def _value(self, node: Node, given: list[Array], seed: int | None) -> Array:
         bias = ("pointwise." if node.op == "separable_conv" else "") + "bias"
@@ -50,9 +50,9 @@ class _Drawn(Reference):
         self._multiply(f"{node.path}.{bias}", self.scale)
         y = super()._value(node, given, seed)
         weight = f"{node.path}.{bias.replace('bias', 'weight')}"
-        if weight not in self.found:
+        if weight not in self.scaled:
             return y
-        shift = self.found.get(f"{node.path}.{bias}")
+        shift = self.scaled.get(f"{node.path}.{bias}")
         around = 0.0 if shift is None else shift.reshape(1, -1, *(1,) * (y.ndim - 2))
         size = _size(y - around)
         if not NOTHING * self.scale < size < np.inf:
@@ -71,11 +71,11 @@ class _Drawn(Reference):
             for name, factor in (("running_mean", size), ("running_var", size**2)):
                 key = f"{node.path}.{name}"
                 self._multiply(key, factor)
-                self.statistics[key] = self.found[key]
+                self.statistics[key] = self.scaled[key]
 
     def _multiply(self, key: str, factor: float) -> None:
-        if key in self.found:
-            self.found[key] = self.found[key] * factor
+        if key in self.scaled:
+            self.scaled[key] = self.scaled[key] * factor
 
 
 def _size(x: Array) -> float:

@@ -22,18 +22,18 @@ def weights(graph: Graph, seed: int) -> dict[str, Array]:
     Kernels have the deviation sqrt(2 / fan_in), so that values keep their size through a ReLU
     (He et al. 2015, equation 10).
     """
-    found: dict[str, Array] = {}
+    arrays: dict[str, Array] = {}
     for key, tensor in graph.tensors().items():
         random = generator(seed, "weights", key)
         if tensor.name == "running_var":
-            found[key] = random.uniform(0.5, 2.0, tensor.shape)
+            arrays[key] = random.uniform(0.5, 2.0, tensor.shape)
         elif len(tensor.shape) > 1:
-            found[key] = random.normal(0, (2 / tensor.fan_in) ** 0.5, tensor.shape)
+            arrays[key] = random.normal(0, (2 / tensor.fan_in) ** 0.5, tensor.shape)
         elif tensor.name == "weight":
-            found[key] = random.uniform(0.5, 1.5, tensor.shape)
+            arrays[key] = random.uniform(0.5, 1.5, tensor.shape)
         else:
-            found[key] = random.normal(0, 0.3, tensor.shape)
-    return found
+            arrays[key] = random.normal(0, 0.3, tensor.shape)
+    return arrays
 
 
 def images(graph: Graph, seed: int, batch: int, which: str = "x") -> Array:

@@ -75,8 +75,8 @@ class Ladder:
                     self.models.drop(rung, keep=self.kept)
             except Failure as failure:
                 self.record.failure(rung, failure)
-            except checks.Incomparable as found:
-                self.record.close(found.rung)
+            except checks.Incomparable as error:
+                self.record.close(error.rung)
             if self.record.divergences and self.dump is not None:
                 first, forms = self.record.divergences[0], self.steps or self.round_trip.outputs
                 around.save(self.dump, first, self.models, self.last, forms)
@@ -142,32 +142,32 @@ class Ladder:
             runner, rows = models.runners[name], list(others)
             if not runner.trainable:
                 messages = models.run(name, lambda r: list(r.checked()))
-                found = list(structure.of_file(models.graph, facts, models.dtype, messages))
+                findings = list(structure.of_file(models.graph, facts, models.dtype, messages))
             else:
                 more = [(row, models.run(name, partial(_another, row))) for row in rows[:1]]
                 rows = rows[1:]
-                found = list(
+                findings = list(
                     structure.findings(models.graph, facts, models.dtype, more[0] if more else None)
                 )
             for row in rows:
                 again = models.run(name, partial(_another, row))
-                found += structure.parts(row.graph, again, f" with {row.given}")
+                findings += structure.parts(row.graph, again, f" with {row.given}")
             for what, weights in structure.misfits(models.graph) if others else ():
                 message = models.refusal(name, weights)
-                found.append(structure.Finding(f"weights with {what}", "", message))
-            found += models.run(
+                findings.append(structure.Finding(f"weights with {what}", "", message))
+            findings += models.run(
                 name,
                 lambda r: list(structure.pixels(models.graph, r, models.dtype, models.seed)),
             )
-            for finding in found:
+            for finding in findings:
                 self.record.fact(name, finding)
 
     def _passes(self, rung: int) -> None:
         """Run everything on a rung, up to the first divergence."""
-        for each in PASSES:
-            if each.rung == rung and self._applies(each):
-                self.last = each
-                self.comparer.compare(each)
+        for pass_ in PASSES:
+            if pass_.rung == rung and self._applies(pass_):
+                self.last = pass_
+                self.comparer.compare(pass_)
                 if self.record.wrong(rung):
                     return
         if rung == 1:
@@ -191,13 +191,13 @@ class Ladder:
                 climb.climb()
                 self.steps = climb.sides
 
-    def _applies(self, each: Pass) -> bool:
+    def _applies(self, pass_: Pass) -> bool:
         """Return whether such an input exists, and this type says anything new about it."""
-        if each.given == "one" and (
-            self.models.batch == 1 or (each.rung > 1 and checks.normalised(self.models, 1, 1))
+        if pass_.given == "one" and (
+            self.models.batch == 1 or (pass_.rung > 1 and checks.normalised(self.models, 1, 1))
         ):
             return False
-        return each.rounded or self.exact is None or each not in self.exact.climbed
+        return pass_.rounded or self.exact is None or pass_ not in self.exact.climbed
 
     @cached_property
     def _combinations(self) -> list[Another]:

@@ -51,8 +51,8 @@ def seen_by_name(cls: type, file: str, lines: dict[str, int]) -> Iterator[None]:
                 continue
             if name is not None:
                 lines.setdefault(name, frame.f_lineno)
-            found = frame.f_locals.get("name")
-            name = found if isinstance(found, str) else None
+            value = frame.f_locals.get("name")
+            name = value if isinstance(value, str) else None
 
     with _after_init(cls, note):
         yield

@@ -83,12 +83,12 @@ def is_nothing(values: Array) -> bool:
 
 def largest(values: Iterable[Array]) -> float:
     """Return the largest finite element of several arrays."""
-    found = 0.0
+    most = 0.0
     for value in values:
         sizes = np.abs(value[np.isfinite(value)])
         if sizes.size:
-            found = max(found, float(sizes.max()))
-    return found
+            most = max(most, float(sizes.max()))
+    return most
 
 
 def gradient_floor(gradients: Mapping[str, Array]) -> float:
@@ -96,9 +96,9 @@ def gradient_floor(gradients: Mapping[str, Array]) -> float:
     return SMALL_GRADIENT * largest(gradients.values())
 
 
-def explained(found: float, reaction: float) -> bool:
+def explained(relative: float, reaction: float) -> bool:
     """Return whether rounding explains a difference in a network with this reaction to it."""
-    return found <= REACTION * reaction or reaction >= HOPELESS
+    return relative <= REACTION * reaction or reaction >= HOPELESS
 
 
 def bar_in_float32(rival: float) -> float:

@@ -136,7 +136,9 @@ def _schedule(stated: Rate, scale: float) -> Schedule | None:
         case Steps(at=at) as steps:
             (first, last), apart = MILESTONES, max(1, len(at) - 1)
             placed = [first + (last - first) * number // apart for number in range(len(at))]
-            durations = (_duration(step, each) for step, each in zip(placed, at, strict=True))
+            durations = (
+                _duration(step, duration) for step, duration in zip(placed, at, strict=True)
+            )
             return replace(steps, at=tuple(durations))
         case Polynomial() | Cosine() as falling:
             return replace(falling, to=falling.to * scale)

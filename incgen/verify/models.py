@@ -112,7 +112,7 @@ class Models:
 
     def names_on(self, rung: int) -> list[str]:
         """Return the targets that are compared on a rung: what cannot be trained is on few."""
-        return [n for n, each in self.runners.items() if each.trainable or rung in EVALUATED]
+        return [n for n, runner in self.runners.items() if runner.trainable or rung in EVALUATED]
 
     def run(self, name: str, action: Callable[[InferenceRunner], T]) -> T:
         """Run an action of a runner; raise `Failure` if the model fails."""
@@ -155,20 +155,22 @@ class Models:
 
     # ------------------------------------------------------------ weights
 
-    def weights_of(self, each: Pass | None) -> Mapping[str, Array]:
+    def weights_of(self, pass_: Pass | None) -> Mapping[str, Array]:
         """Return the weights of a pass: those of the verification, or those that give its scale."""
-        if each is None or each.given not in SCALES:
+        if pass_ is None or pass_.given not in SCALES:
             return self.weights
-        if each.given not in self._scaled:
-            scale = SCALES[each.given]
-            self._scaled[each.given] = drawing.weights(self.graph, self.seed, scale)
-        return self._scaled[each.given]
+        if pass_.given not in self._scaled:
+            scale = SCALES[pass_.given]
+            self._scaled[pass_.given] = drawing.weights(self.graph, self.seed, scale)
+        return self._scaled[pass_.given]
 
-    def file(self, each: Pass | None = None) -> Path:
+    def file(self, pass_: Pass | None = None) -> Path:
         """Return the file with the weights of the verification, or of a pass."""
-        path = self._file(each.given if each is not None and each.given in SCALES else "examples")
+        path = self._file(
+            pass_.given if pass_ is not None and pass_.given in SCALES else "examples"
+        )
         if not path.exists():
-            self.save(path, self.weights_of(each))
+            self.save(path, self.weights_of(pass_))
         return path
 
     def _file(self, given: str) -> Path:
@@ -227,99 +229,99 @@ class Models:
     @cached_property
     def rate(self) -> float:
         """Return a learning rate with which the first step moves the weights by a thousandth."""
-        found = self.step(self.names_on(3)[0]).gradients
-        gradients = {key: value for key, value in found.items() if key != "input"}
+        all_gradients = self.step(self.names_on(3)[0]).gradients
+        gradients = {key: value for key, value in all_gradients.items() if key != "input"}
         size = measure.largest(gradients.values())
         moved = measure.largest(self.weights[key] for key in gradients if key in self.weights)
         return float(np.float32(MOVE * moved / size)) if size else MOVE
 
-    def input(self, each: Pass) -> Array:
+    def input(self, pass_: Pass) -> Array:
         """Return the input of a pass (N, C, H, W)."""
-        match each.given:
+        match pass_.given:
             case "many":
                 return self._many
             case "large" | "small":
-                scale = np.asarray(SCALES[each.given], self.dtype)
+                scale = np.asarray(SCALES[pass_.given], self.dtype)
                 return np.asarray(self.x[: drawing.EXAMPLES] * scale)
             case "one":
                 return self.x[:1]
             case _:
                 return self.x
 
-    def graph_of(self, each: Pass) -> Graph:
+    def graph_of(self, pass_: Pass) -> Graph:
         """Return the network at the size of a pass."""
-        if each.given != "many" or isinstance(self.resized, str):
+        if pass_.given != "many" or isinstance(self.resized, str):
             return self.graph
         return self.resized.graph
 
-    def sized(self, each: Pass | None, runner: InferenceRunner) -> AbstractContextManager[None]:
+    def sized(self, pass_: Pass | None, runner: InferenceRunner) -> AbstractContextManager[None]:
         """Use a model for the size of a pass: in evaluation one that knows it, else for any."""
-        if each is None or each.given != "many" or isinstance(self.resized, str):
+        if pass_ is None or pass_.given != "many" or isinstance(self.resized, str):
             return nullcontext()
-        if each.rung == 1:
+        if pass_.rung == 1:
             size = self.resized.graph.input
             return runner.sized(size.height, size.width)
         return runner.sized(self.resized.height, self.resized.width)
 
     # ------------------------------------------------------------ results
 
-    def climb(self, each: Pass, rate: float | None = None) -> None:
+    def climb(self, pass_: Pass, rate: float | None = None) -> None:
         """Fill `results` of a pass, a descent with this learning rate.
 
         Raises:
             Failure: A model fails.
         """
         self.build()
-        self.climbed.add(each)
-        self.results[each] = {}
-        for name in self.names_on(each.rung):
-            if each.of_step:
-                step = self.step(name, each)
-                if each.rung == 3 and step.failure is not None:
+        self.climbed.add(pass_)
+        self.results[pass_] = {}
+        for name in self.names_on(pass_.rung):
+            if pass_.of_step:
+                step = self.step(name, pass_)
+                if pass_.rung == 3 and step.failure is not None:
                     raise Failure(name, step.failure)
-                found = self._part(each, step)
+                result = self._part(pass_, step)
             else:
-                found = self.run(name, partial(self.computed, each, rate=rate))
-            self.results[each][name] = found
+                result = self.run(name, partial(self.computed, pass_, rate=rate))
+            self.results[pass_][name] = result
 
-    def step(self, name: str, each: Pass | None = None) -> Step:
+    def step(self, name: str, pass_: Pass | None = None) -> Step:
         """Return the step that several rungs share; that of many examples is forward only."""
-        given = "examples" if each is None else each.given
+        given = "examples" if pass_ is None else pass_.given
         if (name, given) not in self._steps:
 
             def stepped(runner: Runner) -> Step:
-                x = self.x if each is None else self.input(each)
-                with self.sized(each, runner):
-                    runner.load(self.file(each))
+                x = self.x if pass_ is None else self.input(pass_)
+                with self.sized(pass_, runner):
+                    runner.load(self.file(pass_))
                     return runner.step(x, self.seed, backward=given in ("examples", "large"))
 
             self._steps[name, given] = self.run_trained(name, stepped)
         return self._steps[name, given]
 
     def computed(
-        self, each: Pass, runner: InferenceRunner, rate: float | None = None
+        self, pass_: Pass, runner: InferenceRunner, rate: float | None = None
     ) -> dict[str, Array]:
         """Return the results of a pass with the weights of the verification."""
-        if each.rung == 5:
+        if pass_.rung == 5:
             rate = rate or self.rate  # which takes a step, if none was taken
-        with self.sized(each, runner):
-            runner.load(self.file(each))
-            return self.given(each, runner, self.input(each), rate)
+        with self.sized(pass_, runner):
+            runner.load(self.file(pass_))
+            return self.given(pass_, runner, self.input(pass_), rate)
 
     def given(
-        self, each: Pass, runner: InferenceRunner, x: Array, rate: float | None
+        self, pass_: Pass, runner: InferenceRunner, x: Array, rate: float | None
     ) -> dict[str, Array]:
         """Return the results of a pass with the loaded weights."""
-        if each.rung == 1:
+        if pass_.rung == 1:
             return self._by_place(runner.evaluate(x))
         assert isinstance(runner, Runner)
-        if each.rung == 5:
+        if pass_.rung == 5:
             return self._descent(runner, rate or self.rate)
-        return self._part(each, runner.step(x, self.seed, backward=each.rung == 3))
+        return self._part(pass_, runner.step(x, self.seed, backward=pass_.rung == 3))
 
-    def _part(self, each: Pass, step: Step) -> dict[str, Array]:
+    def _part(self, pass_: Pass, step: Step) -> dict[str, Array]:
         """Return what belongs to a rung of a step."""
-        match each.rung:
+        match pass_.rung:
             case 2:
                 return self._by_place(step.values)
             case 3:
@@ -335,57 +337,57 @@ class Models:
 
     def _descent(self, runner: Runner, rate: float) -> dict[str, Array]:
         """Return losses, tensors, and the model's outputs in evaluation afterwards."""
-        found = runner.descend(self.batches, rate, MOMENTUM)
-        losses = {f"loss {i}": np.asarray([loss]) for i, loss in enumerate(found.losses)}
+        descent = runner.descend(self.batches, rate, MOMENTUM)
+        losses = {f"loss {i}": np.asarray([loss]) for i, loss in enumerate(descent.losses)}
         after = runner.evaluate(self.x).outputs
         ends = {f"output {name}": value for name, value in after.items()}
-        return {**losses, **found.tensors, **ends}
+        return {**losses, **descent.tensors, **ends}
 
-    def stated(self, each: Pass) -> dict[str, Array]:
+    def stated(self, pass_: Pass) -> dict[str, Array]:
         """Return the spec's results of a pass, at every place that a model exposes."""
-        if each.rung != 4 or each.given not in self._stated:
-            found, statistics = self.said(each, self.weights_of(each), self.input(each))
-            if each.rung == 1:
-                return found
-            self._stated[each.given] = statistics
-            if each.rung == 2:
-                return found
-        return self._stated[each.given]
+        if pass_.rung != 4 or pass_.given not in self._stated:
+            values, statistics = self.said(pass_, self.weights_of(pass_), self.input(pass_))
+            if pass_.rung == 1:
+                return values
+            self._stated[pass_.given] = statistics
+            if pass_.rung == 2:
+                return values
+        return self._stated[pass_.given]
 
     def said(
         self,
-        each: Pass,
+        pass_: Pass,
         weights: Mapping[str, Array],
         x: Array,
         moved: Callable[[Array], Array] | None = None,
     ) -> tuple[dict[str, Array], dict[str, Array]]:
         """Return the spec's results for weights and an input: values, and statistics afterwards."""
-        wanted = {key for found in self.results[each].values() for key in found}
-        reference = Reference(self.graph_of(each), weights)
-        seed = None if each.rung == 1 else self.seed
+        wanted = {key for result in self.results[pass_].values() for key in result}
+        reference = Reference(self.graph_of(pass_), weights)
+        seed = None if pass_.rung == 1 else self.seed
         with np.errstate(all="ignore"):  # what is not finite is a result like others
             values = reference.values(x, seed=seed, moved=moved)
-            found = {path: value for path, value in values if path in wanted}
-        return found, reference.statistics
+            exposed = {path: value for path, value in values if path in wanted}
+        return exposed, reference.statistics
 
-    def taken(self, each: Pass, name: str, path: str) -> tuple[Array, ...]:
+    def taken(self, pass_: Pass, name: str, path: str) -> tuple[Array, ...]:
         """Return the inputs of a place in a forward pass, which is run again for that."""
 
         def values(runner: InferenceRunner) -> Values:
-            with self.sized(each, runner):
-                runner.load(self.file(each))
-                if each.rung == 1:
-                    return runner.evaluate(self.input(each), inputs=True)
+            with self.sized(pass_, runner):
+                runner.load(self.file(pass_))
+                if pass_.rung == 1:
+                    return runner.evaluate(self.input(pass_), inputs=True)
                 assert isinstance(runner, Runner)
-                return runner.step(self.input(each), self.seed, inputs=True, backward=False).values
+                return runner.step(self.input(pass_), self.seed, inputs=True, backward=False).values
 
         return self.run(name, values).inputs.get(path, ())
 
     def drop(self, rung: int, *, keep: bool) -> None:
         """Free the results of a rung; `keep` those that another type is measured against."""
-        for each in [each for each in self.results if each.rung == rung]:
-            if not (keep and each.rounded):
-                del self.results[each]
+        for pass_ in [p for p in self.results if p.rung == rung]:
+            if not (keep and pass_.rounded):
+                del self.results[pass_]
         for name, given in list(self._steps):
             if rung == 5 or (rung == 4 and given != "examples"):
                 del self._steps[name, given]

@@ -70,8 +70,8 @@ class Places:
             for number, node in enumerate(self.graph.nodes)
             if node.path == path or node.path.startswith(f"{path}.")
         }
-        found = {n for number in own for n in self.graph.nodes[number].inputs if n not in own}
-        return [self.graph.nodes[number].path for number in sorted(found)]
+        outside = {n for number in own for n in self.graph.nodes[number].inputs if n not in own}
+        return [self.graph.nodes[number].path for number in sorted(outside)]
 
     def span_of(self, path: str) -> Span:
         """Return where something is written in the spec: the innermost use that has its path."""

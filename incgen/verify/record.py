@@ -198,14 +198,14 @@ class Record:
 
         Values and statistics are wrong from a place onward, gradients from a place backward.
         """
-        if any(each.rung == rung for each in self.divergences):
+        if any(divergence.rung == rung for divergence in self.divergences):
             return  # already reported
         wrong = self.wrong(rung)
         if not wrong:
             return
         # the penalty covers all weights at once
-        placed = [each for each in wrong if each.path] or wrong
-        ordered = sorted(placed, key=lambda each: self._order(each.path))
+        placed = [c for c in wrong if c.path] or wrong
+        ordered = sorted(placed, key=lambda c: self._order(c.path))
         first = ordered[-1] if rung == 3 else ordered[0]
         message = first.message or _sentence(first) + _wrong_side(first, wrong)
         if rung == 3:
@@ -253,12 +253,12 @@ def usual_bar(dtype: str) -> float:
 
 def _wrong_side(first: Comparison, wrong: list[Comparison]) -> str:
     """Describe which of two targets differs from the spec, if only one does."""
-    found = {
-        each.between[1]
-        for each in wrong
-        if each.between[0] == "spec" and (each.what, each.path) == (first.what, first.path)
+    targets = {
+        c.between[1]
+        for c in wrong
+        if c.between[0] == "spec" and (c.what, c.path) == (first.what, first.path)
     }
-    only = found.pop() if len(found) == 1 else None
+    only = targets.pop() if len(targets) == 1 else None
     told = "spec" not in first.between and only in first.between
     return f"; {only} is not what the spec says" if told else ""
 

@@ -43,16 +43,16 @@ class Reference:
         """
         nodes = self.graph.nodes
         last = {taken: number for number, node in enumerate(nodes) for taken in node.inputs}
-        found: dict[int, Array] = {}
+        values: dict[int, Array] = {}
         for number, node in enumerate(nodes):
-            given = [found[taken] for taken in node.inputs]
+            given = [values[taken] for taken in node.inputs]
             value = self._value(node, given, seed) if node.inputs else x
-            found[number] = value if moved is None else moved(value)
+            values[number] = value if moved is None else moved(value)
             for taken in {taken for taken in node.inputs if last[taken] == number}:
-                del found[taken]
-            yield node.path, found[number]
+                del values[taken]
+            yield node.path, values[number]
             if number not in last:
-                del found[number]
+                del values[number]
 
     def _value(self, node: Node, given: list[Array], seed: int | None) -> Array:
         args, x = node.args, given[0]
@@ -141,8 +141,8 @@ def _correlated(
     windows = windows[:, :, :: stride[0], :: stride[1], ::dilation, ::dilation]
     high, wide = windows.shape[2:4]
     rows = kernel.reshape(groups, outputs // groups, -1)
-    seen = (each.transpose(0, 3, 4, 1, 2).reshape(groups, -1, high * wide) for each in windows)
-    return np.stack([rows @ each for each in seen]).reshape(-1, outputs, high, wide)
+    seen = (image.transpose(0, 3, 4, 1, 2).reshape(groups, -1, high * wide) for image in windows)
+    return np.stack([rows @ columns for columns in seen]).reshape(-1, outputs, high, wide)
 
 
 def _pooled(node: Node, x: Array, average: bool) -> Array:

@@ -140,7 +140,7 @@ class Report:
     @property
     def ill_conditioned(self) -> tuple[Comparison, ...]:
         """Return the comparisons above their bar by no more than rounding explains."""
-        return tuple(each for each in self.comparisons if each.verdict == "undecided")
+        return tuple(c for c in self.comparisons if c.verdict == "undecided")
 
     @property
     def passed(self) -> bool:

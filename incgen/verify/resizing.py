@@ -66,7 +66,7 @@ def _asks(graph: Graph) -> bool:
     )
     program = graph.program
     written = [e for d in (program.network, *program.definitions) for e in written_in(d.body)]
-    return dense or any({"height", "width"} & axes_in(each) for each in written)
+    return dense or any({"height", "width"} & axes_in(expression) for expression in written)
 
 
 def _facts(graph: Graph) -> list[object]:

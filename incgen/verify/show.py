@@ -31,7 +31,7 @@ def text(report: Report, graph: Graph, *, depth: int = 1) -> str:
     parts += [_tree(report, graph, dtype, depth) for dtype in report.dtypes]
     parts += [_forms(report, dtype) for dtype in report.dtypes]
     parts.append(_rungs(report))
-    parts += [_divergence(each) for each in report.divergences]
+    parts += [_divergence(divergence) for divergence in report.divergences]
     if report.ill_conditioned:
         parts.append(_undecided(report.ill_conditioned))
     if report.omissions:
@@ -50,7 +50,7 @@ def _heading(report: Report) -> str:
             else ", and {} x {}".format(*other)
         )
     rows = [*report.targets.items()]
-    rows += [(each, f"not installed: pip install 'incgen[{each}]'") for each in report.absent]
+    rows += [(target, f"not installed: pip install 'incgen[{target}]'") for target in report.absent]
     rows += [("input", shape), ("weights", report.weights)]
     if report.recipe:
         rows.append(("recipe", f"{report.recipe}, in miniature"))
@@ -66,17 +66,17 @@ def _tree(report: Report, graph: Graph, dtype: str, depth: int) -> str:
     if not columns:
         return ""
     places = Places(graph)
-    found: dict[tuple[str, int], list[Comparison]] = {}
-    shown = {each.path for each in report.divergences if each.dtype == dtype}
+    compared: dict[tuple[str, int], list[Comparison]] = {}
+    shown = {divergence.path for divergence in report.divergences if divergence.dtype == dtype}
     for comparison in report.comparisons:
         if comparison.dtype == dtype and comparison.rung in columns:
             path = places.around(comparison.path)
             for prefix in (*prefixes(path), path) if path else ():
-                found.setdefault((prefix, comparison.rung), []).append(comparison)
+                compared.setdefault((prefix, comparison.rung), []).append(comparison)
     names = [_NAMES.get(rung, RUNGS[rung]) for rung in columns]
     rows = [(f"{dtype}, relative", *names)]
     for path in _paths(graph, depth, shown):
-        cells = [_cell(found.get((path, rung), ())) for rung in columns]
+        cells = [_cell(compared.get((path, rung), ())) for rung in columns]
         if any(cells):
             label = _INDENT * path.count(".") + path.rpartition(".")[2]
             rows.append((_short(label), *cells))
@@ -96,11 +96,10 @@ def _paths(graph: Graph, depth: int, shown: Iterable[str]) -> Iterator[str]:
 
 
 def _cell(comparisons: Sequence[Comparison]) -> str:
-    found = worst(comparisons)
-    if found is None:
+    if worst(comparisons) is None:
         return ""
-    largest = max(each.relative for each in comparisons)
-    verdicts = {each.verdict for each in comparisons}
+    largest = max(c.relative for c in comparisons)
+    verdicts = {c.verdict for c in comparisons}
     mark = " !" if "diverges" in verdicts else " ?" if "undecided" in verdicts else "  "
     return ("equal" if not largest else _number(largest)) + mark
 
@@ -112,14 +111,18 @@ def _short(label: str) -> str:
 def _forms(report: Report, dtype: str) -> str:
     """Tabulate the forms of the models."""
     last = len(RUNGS) - 1
-    made = [each for each in report.comparisons if (each.rung, each.dtype) == (last, dtype)]
+    made = [c for c in report.comparisons if (c.rung, c.dtype) == (last, dtype)]
     if not made:
         return ""
     rows: list[tuple[str, ...]] = [(f"{dtype}, relative", "", RUNGS[last])]
     forms: dict[tuple[str, str], list[Comparison]] = {}
-    for each in made:
-        form = each.what if each.between[1] == each.what else f"{each.what} in {each.between[1]}"
-        forms.setdefault((each.between[0], form), []).append(each)
+    for comparison in made:
+        form = (
+            comparison.what
+            if comparison.between[1] == comparison.what
+            else f"{comparison.what} in {comparison.between[1]}"
+        )
+        forms.setdefault((comparison.between[0], form), []).append(comparison)
     rows += [(target, form, _cell(compared)) for (target, form), compared in forms.items()]
     return _table(rows, (0, 1))
 
@@ -140,18 +143,18 @@ def _rungs(report: Report) -> str:
     return _table(rows, (0, 1, 6, 7))
 
 
-def _numbers(found: Comparison | None) -> tuple[str, str, str, str]:
+def _numbers(measured: Comparison | None) -> tuple[str, str, str, str]:
     """Return the differences of a comparison, their bar and their place."""
-    if found is None:
+    if measured is None:
         return "", "", "", ""
-    if not found.bar:
-        return "", "equal" if found.verdict == "agrees" else "", "equal", _short(found.path)
-    place = _short(found.path or found.what)
-    return _number(found.absolute), _number(found.relative), f"{found.bar:.0e}", place
+    if not measured.bar:
+        return "", "equal" if measured.verdict == "agrees" else "", "equal", _short(measured.path)
+    place = _short(measured.path or measured.what)
+    return _number(measured.absolute), _number(measured.relative), f"{measured.bar:.0e}", place
 
 
 def _rung_verdict(made: Sequence[Comparison]) -> str:
-    verdicts = {each.verdict for each in made}
+    verdicts = {c.verdict for c in made}
     for verdict in ("diverges", "undecided", "agrees"):
         if verdict in verdicts:
             return verdict
@@ -161,19 +164,19 @@ def _rung_verdict(made: Sequence[Comparison]) -> str:
 def _divergence(divergence: Divergence) -> str:
     where = f"`{divergence.path}`: " if divergence.path else ""
     title = f"rung {divergence.rung} ({RUNGS[divergence.rung]}), {divergence.dtype}: "
-    places = [(f"{_INDENT}{each.file}:{each.line}", each.text) for each in divergence.lines]
+    places = [(f"{_INDENT}{place.file}:{place.line}", place.text) for place in divergence.lines]
     lines = aligned(places, gap=_GAP)
     return "\n".join([f"{title}{where}{divergence.message}", *lines])
 
 
 def _undecided(comparisons: Sequence[Comparison]) -> str:
-    found = worst(comparisons)
-    assert found is not None
+    case = worst(comparisons)
+    assert case is not None
     count = len(comparisons)
     return (
         f"{count} comparison{'s' * (count != 1)} cannot be decided with these weights: rounding "
-        f"alone exceeds the bar. The worst is `{found.path}` on rung {found.rung}: "
-        f"{_number(found.relative)}, and {found.message}. Try other --weights or another --seed."
+        f"alone exceeds the bar. The worst is `{case.path}` on rung {case.rung}: "
+        f"{_number(case.relative)}, and {case.message}. Try other --weights or another --seed."
     )
 
 
@@ -224,9 +227,9 @@ def as_json(report: Report) -> str:
         "recipe": report.recipe or None,
         "rungs": {str(rung): RUNGS[rung] for rung in report.asked},
         "dtypes": report.dtypes,
-        "divergences": [asdict(each) for each in report.divergences],
-        "not_compared": [asdict(each) for each in report.omissions],
-        "comparisons": [_measured(asdict(each)) for each in report.comparisons],
+        "divergences": [asdict(divergence) for divergence in report.divergences],
+        "not_compared": [asdict(omission) for omission in report.omissions],
+        "comparisons": [_measured(asdict(comparison)) for comparison in report.comparisons],
     }
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 

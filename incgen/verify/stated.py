@@ -56,19 +56,19 @@ class Stated:
             step = models.run_trained(name, lambda r: r.step(x, number, backward=False))
             self.loss, pulls = training.loss(step.values.outputs, labels, self.recipe.loss)
             models.load(name, path)
-            found = models.run_trained(name, partial(_gradients, x=x, seed=number, pulls=pulls))
+            gradients = models.run_trained(name, partial(_gradients, x=x, seed=number, pulls=pulls))
         penalty, decayed = training.penalty(tensors, self.decays)
         self.loss += penalty
-        return {k: g + decayed.get(k, 0.0) for k, g in found.items()}, step.statistics
+        return {k: g + decayed.get(k, 0.0) for k, g in gradients.items()}, step.statistics
 
     def state(self) -> State:
         """Return what is compared."""
-        found = self.training
+        run = self.training
         held = {
-            "tensor": found.tensors,
-            "velocity": found.velocities,
-            "mean square": found.squares,
-            "average": found.average,
+            "tensor": run.tensors,
+            "velocity": run.velocities,
+            "mean square": run.squares,
+            "average": run.average,
         }
         return compared(held, self.loss, self.start, self.models)
 
@@ -94,7 +94,9 @@ def _gradients(runner: Runner, x: Array, seed: int, pulls: Mapping[str, Array]) 
     def total() -> Any:
         with runner.dropout(seed):
             outputs = runner.trained_outputs(leaves["input"])
-        return sum(runner.sum(each * runner.tensor(pulls[name])) for name, each in outputs.items())
+        return sum(
+            runner.sum(output * runner.tensor(pulls[name])) for name, output in outputs.items()
+        )
 
     pairs = zip(leaves, runner.gradients(total, [*leaves.values()]), strict=True)
     return {key: runner.ours(key, value) for key, value in pairs if key != "input"}

@@ -79,8 +79,8 @@ def of_file(
 
 
 def _type(key: str, facts: Facts, dtype: str) -> Finding:
-    found = str(facts.tensors[key].dtype)
-    return Finding("type", key, f"{found}, not {dtype}" if found != dtype else "")
+    actual = str(facts.tensors[key].dtype)
+    return Finding("type", key, f"{actual}, not {dtype}" if actual != dtype else "")
 
 
 def parts(graph: Graph, facts: Facts, given: str) -> Iterator[Finding]:

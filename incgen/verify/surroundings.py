@@ -46,8 +46,8 @@ def of_process() -> dict[str, Any]:
         "warnings.filters": list(warnings.filters),
         "warnings.showwarning": warnings.showwarning,
         "logging.disable": logging.root.manager.disable,
-        "levels of loggers": [each.level for each in loggers],
-        "handlers of loggers": [list(each.handlers) for each in loggers],
+        "levels of loggers": [logger.level for logger in loggers],
+        "handlers of loggers": [list(logger.handlers) for logger in loggers],
         "os.environ": dict(os.environ),
         "the working directory": os.getcwd(),
         "sys.path": list(sys.path),
@@ -58,7 +58,7 @@ def of_process() -> dict[str, Any]:
         "sys.setswitchinterval": sys.getswitchinterval(),
         "gc": (gc.isenabled(), gc.get_threshold()),
         "locale": locale.setlocale(locale.LC_ALL),
-        "signal handlers": [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)],
+        "signal handlers": [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)],
         "socket.setdefaulttimeout": socket.getdefaulttimeout(),
     }
 

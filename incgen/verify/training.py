@@ -56,13 +56,13 @@ def decays(graph: Graph, recipe: Recipe) -> dict[str, float]:
 
     That of the network's layers, or of all kernels if the recipe states it.
     """
-    found: dict[str, float] = {}
+    by_key: dict[str, float] = {}
     for node in graph.nodes:
         decay = float(node.args.get("l2") or 0) if recipe.l2 is None else recipe.l2
         for tensor in node.tensors if decay else ():
             if len(tensor.shape) > 1:
-                found[f"{node.path}.{tensor.name}"] = decay
-    return found
+                by_key[f"{node.path}.{tensor.name}"] = decay
+    return by_key
 
 
 def penalty(

@@ -49,8 +49,8 @@ def combinations(graph: Graph, targets: Sequence[str]) -> list[Another]:
     left = {
         frozenset(pair)
         for one, two in itertools.combinations(values, 2)
-        for pair in itertools.product(_each(one, values), _each(two, values))
-    } | {frozenset([each]) for name in values for each in _each(name, values)}
+        for pair in itertools.product(_settings(one, values), _settings(two, values))
+    } | {frozenset([setting]) for name in values for setting in _settings(name, values)}
     for arguments in (defaults, first.arguments):
         left -= _covered({**defaults, **arguments})
     while left:
@@ -66,17 +66,17 @@ def combinations(graph: Graph, targets: Sequence[str]) -> list[Another]:
 
 def _values(graph: Graph, targets: Sequence[str]) -> dict[str, list[Value]]:
     """Return every value of each parameter that gives a network, the default first."""
-    found: dict[str, list[Value]] = {}
+    values: dict[str, list[Value]] = {}
     for name, value in graph.parameters.items():
         others = _others(value, words_of(graph.program.network, name))
         fitting = [other for other in others if _made(graph, {name: other}, targets)]
         if not isinstance(value, str):
             fitting = fitting[:1]
-        found[name] = [value, *fitting]
-    return found
+        values[name] = [value, *fitting]
+    return values
 
 
-def _each(name: str, values: Mapping[str, Sequence[Value]]) -> list[tuple[str, Value]]:
+def _settings(name: str, values: Mapping[str, Sequence[Value]]) -> list[tuple[str, Value]]:
     return [(name, value) for value in values[name]]
 
 

@@ -139,9 +139,9 @@ def _report(
         (batch, graph.input.channels, *_size(graph)),
         other if isinstance(other, str) else _size(other.graph),
         weights,
-        tuple(each for record in records for each in record.comparisons),
-        tuple(each for record in records for each in record.divergences),
-        (*omissions, *(each for record in records for each in record.omissions)),
+        tuple(comparison for record in records for comparison in record.comparisons),
+        tuple(divergence for record in records for divergence in record.divergences),
+        (*omissions, *(omission for record in records for omission in record.omissions)),
         *asked,
         absent,
         recipe.name if recipe is not None else "",
@@ -237,7 +237,7 @@ def _sources(
             reason = f"{target.name} cannot express it: {error.diagnostics[0].headline}"
             omissions.append(Omission(None, "", reason))
     if len(faults) == len(known):
-        raise SpecError([each for fault in faults for each in fault.diagnostics])
+        raise SpecError([diagnostic for fault in faults for diagnostic in fault.diagnostics])
     if ONNX in known:
         texts[ONNX] = ""
     for name in [*texts]:
@@ -270,8 +270,8 @@ def _weights(graph: Graph, file: SpecPath | None, seed: int) -> dict[str, Array]
     from incgen.weights.readers import open_checkpoint
 
     with open_checkpoint(Path(file)) as checkpoint:
-        found = arrays_of(Path(file), graph, checkpoint, remedy=MAKE_ONE)
-    return {key: np.asarray(value, np.float64) for key, value in found.items()}
+        arrays = arrays_of(Path(file), graph, checkpoint, remedy=MAKE_ONE)
+    return {key: np.asarray(value, np.float64) for key, value in arrays.items()}
 
 
 def _rungs(asked: Sequence[int] | None, targets: Sequence[str]) -> Sequence[int]:

@@ -28,11 +28,11 @@ def layers(
     names: Iterable[str], tensors: Mapping[str, Stored], convention: Convention
 ) -> dict[str, dict[str, Stored]]:
     """Return their layers with the tensors of each, ordered by their first tensors."""
-    found: dict[str, dict[str, Stored]] = {}
+    by_layer: dict[str, dict[str, Stored]] = {}
     for name in names:
         layer, _, leaf = name.rpartition(convention.separator)
-        found.setdefault(layer, {})[leaf] = tensors[name]
-    return found
+        by_layer.setdefault(layer, {})[leaf] = tensors[name]
+    return by_layer
 
 
 def leaf(name: str, convention: Convention) -> str:

@@ -90,25 +90,25 @@ class _Aligner:
         )
         self.fitting: dict[tuple[int, int], bool] = {}
         self.above = _ancestors(graph)
-        self.found: dict[int, int] = {}
+        self.matches: dict[int, int] = {}
 
     def run(self) -> Alignment:
         """Pair all layers, and record what is doubtful."""
         learned = Likeness({})
         for _ in range(2):  # again, using the names of the first pairs
-            self.found = {}
+            self.matches = {}
             for normalises in (False, True):
                 self.pair_all(normalises, learned)
                 self.cross(normalises)
-            learned = Likeness({self.items[i].path: self.names[j] for i, j in self.found.items()})
+            learned = Likeness({self.items[i].path: self.names[j] for i, j in self.matches.items()})
         doubts = self.doubts()
         pairs, missing = [], {}
         for i, item in enumerate(self.items):
-            if i in self.found:
-                pairs.append(Pair(item.path, self.names[self.found[i]], doubts.get(i, "")))
+            if i in self.matches:
+                pairs.append(Pair(item.path, self.names[self.matches[i]], doubts.get(i, "")))
             else:
                 missing[item.path] = tuple(shape for shape, _ in item.tensors)
-        taken = set(self.found.values())
+        taken = set(self.matches.values())
         left = {
             name: tuple(stored.shape for stored in self.layers[name].values())
             for j, name in enumerate(self.names)
@@ -139,7 +139,7 @@ class _Aligner:
     def pair_all(self, normalises: bool, learned: Likeness) -> None:
         """Pair layers of one kind: as many as follow both orders, then as many of the rest, ..."""
         ours = [i for i, item in enumerate(self.items) if item.normalises is normalises]
-        taken = set(self.found.values())
+        taken = set(self.matches.values())
         theirs = [j for j in range(len(self.names)) if j not in taken]
         beside = self.neighbours() if normalises else {}
         while ours and theirs:
@@ -147,8 +147,8 @@ class _Aligner:
             pairs = [(ours[a], theirs[b]) for a, b in _in_order(scores)]
             if not pairs:
                 return
-            self.found |= dict(pairs)
-            ours = [i for i in ours if i not in self.found]
+            self.matches |= dict(pairs)
+            ours = [i for i in ours if i not in self.matches]
             taken = {j for _, j in pairs}
             theirs = [j for j in theirs if j not in taken]
 
@@ -156,23 +156,23 @@ class _Aligner:
         """Exchange pairs that no order fixes, if their names suggest it."""
         for group in self.by_kind(normalises):
             for i, k in combinations(group, 2):
-                one, other = self.found[i], self.found[k]
+                one, other = self.matches[i], self.matches[k]
                 if self.are_held(i, k) or not (self.fits(i, other) and self.fits(k, one)):
                     continue
                 if self.gain(i, k, letters_of) > _OBVIOUSLY:
-                    self.found[i], self.found[k] = other, one
+                    self.matches[i], self.matches[k] = other, one
 
     def gain(self, i: int, k: int, words: Words) -> float:
         """Return how much more similar names become if two pairs are exchanged."""
         ours, rival = self.items[i].path, self.items[k].path
-        theirs, other = self.names[self.found[i]], self.names[self.found[k]]
+        theirs, other = self.names[self.matches[i]], self.names[self.matches[k]]
         straight = alike(ours, theirs, words) + alike(rival, other, words)
         return alike(ours, other, words) + alike(rival, theirs, words) - straight
 
     def by_kind(self, normalises: bool | None = None) -> list[list[int]]:
         """Group ours that are paired by the shapes that they need."""
         kinds: dict[int, list[int]] = {}
-        for i in self.found:
+        for i in self.matches:
             if normalises is None or self.items[i].normalises is normalises:
                 kinds.setdefault(self.kinds[i], []).append(i)
         return list(kinds.values())
@@ -182,10 +182,10 @@ class _Aligner:
         one, other = self.items[i].node, self.items[k].node
         if not (self.above[one] >> other & 1 or self.above[other] >> one & 1):
             return False
-        theirs = {without_numbers(self.names[self.found[n]]) for n in (i, k)}
+        theirs = {without_numbers(self.names[self.matches[n]]) for n in (i, k)}
         if self.sorted and len(theirs) > 1:
             return False
-        return (self.found[i] < self.found[k]) is (one < other)
+        return (self.matches[i] < self.matches[k]) is (one < other)
 
     def score(
         self, i: int, j: int, learned: Likeness, beside: Mapping[int, Sequence[int]]
@@ -197,7 +197,7 @@ class _Aligner:
         score = _PAIR + alike(path, layer) + learned.of(path, layer)
         if self.items[i].normalises:
             score += max(
-                (self.closeness(j, self.found[k]) for k in beside[i] if k in self.found),
+                (self.closeness(j, self.matches[k]) for k in beside[i] if k in self.matches),
                 default=0.0,
             )
         return score - (len(self.layers[layer]) > len(self.items[i].tensors))
@@ -211,41 +211,41 @@ class _Aligner:
         """Return the layers with weights directly before and after each normalisation."""
         before = _before(self.graph)
         of = {item.node: i for i, item in enumerate(self.items)}
-        found: dict[int, list[int]] = {i: [] for i in range(len(self.items))}
+        neighbours: dict[int, list[int]] = {i: [] for i in range(len(self.items))}
         for i, item in enumerate(self.items):
             other = of.get(before.get(item.node, -1))
             if other is not None:
-                found[i].append(other)
-                found[other].append(i)
-        return found
+                neighbours[i].append(other)
+                neighbours[other].append(i)
+        return neighbours
 
     # ------------------------------------------------------------ doubts
 
     def doubts(self) -> dict[int, str]:
         """Return why pairs are doubtful."""
-        found: dict[int, str] = {}
-        taken = set(self.found.values())
+        doubts: dict[int, str] = {}
+        taken = set(self.matches.values())
         left = [j for j in range(len(self.names)) if j not in taken]
-        for i, j in self.found.items():
+        for i, j in self.matches.items():
             path, mine = self.items[i].path, self.names[j]
             for other in left:
                 if self.fits(i, other) and alike(path, mine) <= alike(path, self.names[other]):
-                    found[i] = f"`{self.names[other]}` has the same shapes, and is left"
+                    doubts[i] = f"`{self.names[other]}` has the same shapes, and is left"
         for group in self.by_kind():
             for i in group:
                 rival = next((k for k in group if self.could_cross(i, k)), None)
-                if rival is not None and i not in found:
-                    found[i] = f"`{self.names[self.found[rival]]}` has the same shapes"
+                if rival is not None and i not in doubts:
+                    doubts[i] = f"`{self.names[self.matches[rival]]}` has the same shapes"
         beside = self.neighbours()
-        for i in list(found):  # what is next to a layer without doubt
-            close = [self.found[k] for k in beside[i] if k in self.found and k not in found]
-            if not self.sorted and any(abs(self.found[i] - k) == 1 for k in close):
-                del found[i]
-        return found
+        for i in list(doubts):  # what is next to a layer without doubt
+            close = [self.matches[k] for k in beside[i] if k in self.matches and k not in doubts]
+            if not self.sorted and any(abs(self.matches[i] - k) == 1 for k in close):
+                del doubts[i]
+        return doubts
 
     def could_cross(self, i: int, k: int) -> bool:
         """Return whether two pairs could be exchanged by order and names alike."""
-        one, other = self.found[i], self.found[k]
+        one, other = self.matches[i], self.matches[k]
         if i == k or self.are_held(i, k) or not (self.fits(i, other) and self.fits(k, one)):
             return False
         return self.gain(i, k, words_of) >= -_CLEARLY
@@ -270,7 +270,7 @@ def _in_order(scores: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
         mine = np.array(row)
         paired = np.where(mine > 0, best[i, :-1] + mine, 0)
         best[i + 1, 1:] = np.maximum.accumulate(np.maximum(best[i, 1:], paired))
-    found, i, j = [], rows, columns
+    pairs, i, j = [], rows, columns
     while i and j:
         if best[i, j] == best[i - 1, j]:
             i -= 1
@@ -278,28 +278,28 @@ def _in_order(scores: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
             j -= 1
         else:
             i, j = i - 1, j - 1
-            found.append((i, j))
-    return found[::-1]
+            pairs.append((i, j))
+    return pairs[::-1]
 
 
 def _before(graph: Graph) -> dict[int, int]:
     """Return the layer before each, where nothing branches or joins; both have tensors."""
-    found: dict[int, int] = {}
+    before: dict[int, int] = {}
     for place, node in enumerate(graph.nodes):
         at = node.inputs
         while len(at) == 1 and not graph.nodes[at[0]].tensors:
             at = graph.nodes[at[0]].inputs
         if node.tensors and len(at) == 1:
-            found[place] = at[0]
-    return found
+            before[place] = at[0]
+    return before
 
 
 def _ancestors(graph: Graph) -> list[int]:
     """Return for each node a bit for each node that it depends on."""
-    found: list[int] = []
+    ancestors: list[int] = []
     for node in graph.nodes:
         bits = 0
         for index in node.inputs:
-            bits |= found[index] | 1 << index
-        found.append(bits)
-    return found
+            bits |= ancestors[index] | 1 << index
+        ancestors.append(bits)
+    return ancestors

@@ -81,11 +81,11 @@ def check_names(names: Collection[str]) -> None:
 
 def by_name(tensors: Iterable[Stored], what: str) -> dict[str, Stored]:
     """Return tensors by name, none of which may occur twice."""
-    found: dict[str, Stored] = {}
+    named: dict[str, Stored] = {}
     for stored in tensors:
-        if found.setdefault(stored.name, stored) is not stored:
+        if named.setdefault(stored.name, stored) is not stored:
             raise WeightsError(f"duplicate {what} `{stored.name}`")
-    return found
+    return named
 
 
 class Checkpoint:

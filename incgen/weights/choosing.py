@@ -17,7 +17,7 @@ from incgen.language.arithmetic import Value
 from incgen.syntax.loader import STDIN
 from incgen.weights.checkpoint import Stored
 from incgen.weights.errors import MOST, Fault, MismatchError, WeightsError
-from incgen.weights.finding import TOP, Found
+from incgen.weights.finding import TOP, Candidate
 from incgen.weights.layout import Layout
 from incgen.weights.layouts import FOLDER
 from incgen.weights.matching import ELEMENTWISE, Anew, Tensors
@@ -65,12 +65,12 @@ def layers_anew(graph: Graph, patterns: Iterable[str], seed: int) -> Anew:
     weighted = [node.path for node in graph.nodes if node.tensors]
     chosen: set[str] = set()
     for pattern in patterns:
-        found = {path for path in weighted if any(fnmatchcase(p, pattern) for p in _within(path))}
-        if not found:
+        named = {path for path in weighted if any(fnmatchcase(p, pattern) for p in _within(path))}
+        if not named:
             known = dict.fromkeys(place for path in weighted for place in _within(path))
             offer = near(pattern, known) or "`incgen show` lists the layers"
             raise WeightsError(f"no layer with weights is called `{pattern}`: {offer}")
-        chosen |= found
+        chosen |= named
     if chosen and len(chosen) == len(weighted):
         raise WeightsError("nothing is left to take from the file: use `incgen weights init`")
     return Anew(frozenset(chosen), seed)
@@ -92,7 +92,7 @@ def checked_rules(graph: Graph, rules: Mapping[str, str], tensors: Tensors) -> d
 
 def _scopes(name: str) -> Iterator[str]:
     """Yield all names for the layer of a tensor in a rule, with and without its prefix."""
-    places = [found.start() for found in re.finditer("[./]", name)]
+    places = [match.start() for match in re.finditer("[./]", name)]
     for start in (0, *(place + 1 for place in places)):
         yield from (name[start:end] for end in places if end > start)
 
@@ -103,7 +103,7 @@ def _within(path: str) -> list[str]:
     return [".".join(parts[: end + 1]) for end in range(len(parts))]
 
 
-def choose(request: Request, found: Sequence[Found], tensors: Tensors) -> Found:
+def choose(request: Request, candidates: Sequence[Candidate], tensors: Tensors) -> Candidate:
     """Return the requested set.
 
     Of layouts that take the same tensors it has the one whose published network was asked for.
@@ -112,27 +112,27 @@ def choose(request: Request, found: Sequence[Found], tensors: Tensors) -> Found:
         MismatchError: No set fits; the report is for the closest one.
         WeightsError: Several sets fit, or there is no such part.
     """
-    if not found:
+    if not candidates:
         raise WeightsError(
             f"{request.name} has no part `{request.part}` with weights of {request.network}: "
             f"there is {_parts(tensors)}"
         )
-    fitting: dict[str, Found] = {}
-    for each in found:
-        if each.faults:
+    fitting: dict[str, Candidate] = {}
+    for candidate in candidates:
+        if candidate.faults:
             continue
-        other = fitting.setdefault(each.part, each)
-        if other.match.recipes != each.match.recipes:
-            names = listed([other.layout.name, each.layout.name])
+        other = fitting.setdefault(candidate.part, candidate)
+        if other.match.recipes != candidate.match.recipes:
+            names = listed([other.layout.name, candidate.layout.name])
             raise WeightsError(
                 f"{request.name} fits the layouts {names}, which disagree about it: "
                 "choose one with --layout"
             )
         given = request.parameters
-        if settings(other.layout, given) and not settings(each.layout, given):
-            fitting[each.part] = each
+        if settings(other.layout, given) and not settings(candidate.layout, given):
+            fitting[candidate.part] = candidate
     if not fitting:
-        raise _mismatch(request, min(found, key=lambda each: len(each.faults)))
+        raise _mismatch(request, min(candidates, key=lambda c: len(c.faults)))
     first, *others = fitting.values()
     if others and not all(_same_values(first, other) for other in others):
         raise _several(request, [first, *others], tensors)
@@ -150,7 +150,7 @@ def _parts(tensors: Tensors) -> str:
     return ", ".join(some + more)
 
 
-def _same_values(one: Found, other: Found) -> bool:
+def _same_values(one: Candidate, other: Candidate) -> bool:
     """Return whether two sets hold the same numbers: one model under two names."""
     import numpy as np
 
@@ -163,22 +163,22 @@ def _same_values(one: Found, other: Found) -> bool:
         return False
 
 
-def _sources(found: Found) -> set[Stored]:
+def _sources(candidate: Candidate) -> set[Stored]:
     """Return the tensors of the set itself that are used."""
-    recipes = found.match.recipes.values()
+    recipes = candidate.match.recipes.values()
     return {stored for recipe in recipes for stored in recipe.sources if not recipe.part}
 
 
-def _several(request: Request, found: Sequence[Found], tensors: Tensors) -> WeightsError:
+def _several(request: Request, candidates: Sequence[Candidate], tensors: Tensors) -> WeightsError:
     lines = [f"{request.name} holds several sets of weights that fit {request.network}"]
     order = {stored.name: place for place, stored in enumerate(tensors.values())}
-    for each in sorted(found, key=lambda each: min(order[s.name] for s in _sources(each))):
-        what = counted(len(_sources(each)), "tensor")
-        if each.part == TOP:
+    for candidate in sorted(candidates, key=lambda c: min(order[s.name] for s in _sources(c))):
+        what = counted(len(_sources(candidate)), "tensor")
+        if candidate.part == TOP:
             what += " without a prefix"
-        if rest := {recipe.part for recipe in each.match.recipes.values() if recipe.part}:
+        if rest := {recipe.part for recipe in candidate.match.recipes.values() if recipe.part}:
             what += f", the running statistics of {listed(sorted(rest))}"
-        lines.append(f"  `--part {quote(each.part)}`: {what}")
+        lines.append(f"  `--part {quote(candidate.part)}`: {what}")
     lines.append(f"help: {request.remedy}")
     return WeightsError("\n".join(lines))
 
@@ -186,7 +186,7 @@ def _several(request: Request, found: Sequence[Found], tensors: Tensors) -> Weig
 # ---------------------------------------------------------------- what does not fit
 
 
-def _mismatch(request: Request, closest: Found) -> MismatchError:
+def _mismatch(request: Request, closest: Candidate) -> MismatchError:
     title = title_of(request, closest)
     faults = closest.faults
     help_ = [*settings(closest.layout, request.parameters), *_advice(request, closest)]
@@ -200,9 +200,9 @@ def _mismatch(request: Request, closest: Found) -> MismatchError:
     return MismatchError(title, [*faults, *closest.strays], help=help_, most=most)
 
 
-def _drafting(request: Request, found: Found) -> list[str]:
+def _drafting(request: Request, candidate: Candidate) -> list[str]:
     """Say what to type if less than half of the network matches the names in any layout."""
-    if 2 * len(found.match.recipes) >= len(request.graph.tensors()):
+    if 2 * len(candidate.match.recipes) >= len(request.graph.tensors()):
         return []
     network = request.graph.program.network
     spec = Path(network.span.source.name)
@@ -214,11 +214,11 @@ def _drafting(request: Request, found: Found) -> list[str]:
     return [f"`{command}` drafts a layout for a file whose layers no layout knows"]
 
 
-def title_of(request: Request, found: Found) -> str:
+def title_of(request: Request, candidate: Candidate) -> str:
     """Describe what does not fit."""
-    under = f"under the layout `{found.layout.name}`"
-    if found.part != TOP:
-        under = f"with its part `{found.part}` {under}"
+    under = f"under the layout `{candidate.layout.name}`"
+    if candidate.part != TOP:
+        under = f"with its part `{candidate.part}` {under}"
     return f"{request.name} does not fit {request.network} {under}"
 
 
@@ -233,29 +233,29 @@ def said(parameters: Parameters) -> str:
     return " ".join(f"--set {name}={str(value).lower()}" for name, value in parameters.items())
 
 
-def _advice(request: Request, found: Found) -> list[str]:
+def _advice(request: Request, candidate: Candidate) -> list[str]:
     """Say what to type if only a classifier differs, or only something is left over."""
-    lacking = [fault for fault in found.match.faults if fault.kind in ("missing", "misshapen")]
-    if len(lacking) < len(found.match.faults):
+    lacking = [fault for fault in candidate.match.faults if fault.kind in ("missing", "misshapen")]
+    if len(lacking) < len(candidate.match.faults):
         return []
     heads = _classifiers(request.graph)
     layers = list(dict.fromkeys(_layer(fault) for fault in lacking))
     if not {*layers} <= {*heads}:
         return []
     lines = []
-    classes, rules = _theirs(found, [heads[layer] for layer in layers])
+    classes, rules = _theirs(candidate, [heads[layer] for layer in layers])
     other = _with_classes(request, classes)
     options = " ".join([*([said(other)] if other else []), *rules])
     if rules:
         lines.append(f"`{options}` imports what the file has under another name")
-    elif other and not other.items() <= found.layout.settings.items():
+    elif other and not other.items() <= candidate.layout.settings.items():
         lines.append(f"`{options}` gives the network as many classes as the file has")
     if layers:
         options = " ".join(f"--fresh {layer}" for layer in layers)
         what = "the layer" if len(layers) == 1 else "these layers"
         lines.append(f"`{options}` reinitialises {what} as the spec says")
-    separator = found.layout.convention.separator
-    scopes = dict.fromkeys(_scope(stored, separator) for stored in found.match.unexpected)
+    separator = candidate.layout.convention.separator
+    scopes = dict.fromkeys(_scope(stored, separator) for stored in candidate.match.unexpected)
     if 0 < len(scopes) <= _FEW:
         options = " ".join(f"--ignore {quote(scope)}" for scope in scopes)
         lines.append(f"`{options}` leaves out what is not part of the network")
@@ -271,33 +271,33 @@ def _layer(fault: Fault) -> str:
 
 
 def _scope(stored: Stored, separator: str) -> str:
-    layer, found, _ = stored.name.rpartition(separator)
-    return f"{layer}{separator}*" if found else stored.name
+    layer, sep, _ = stored.name.rpartition(separator)
+    return f"{layer}{separator}*" if sep else stored.name
 
 
 def _classifiers(graph: Graph) -> dict[str, Node]:
     """Return the layers that the outputs of a network come from, by their paths."""
-    found = {}
+    heads = {}
     for index in graph.outputs.values():
         node = graph.nodes[index]
         while not node.tensors and node.op in _BEHIND:
             node = graph.nodes[node.inputs[0]]
         if node.op in ("dense", "conv"):
-            found[node.path] = node
-    return found
+            heads[node.path] = node
+    return heads
 
 
-def _theirs(found: Found, heads: Sequence[Node]) -> tuple[dict[str, int], list[str]]:
+def _theirs(candidate: Candidate, heads: Sequence[Node]) -> tuple[dict[str, int], list[str]]:
     """Return how many classes theirs has, and rules for classifiers with another name."""
     classes: dict[str, int] = {}
     rules: list[str] = []
-    spare = [*found.match.unexpected, *found.beside]
+    spare = [*candidate.match.unexpected, *candidate.beside]
     for node in heads:
-        recipe = found.match.recipes.get(f"{node.path}.weight")
-        if recipe is None and (recipe := _alike(found.layout, node, spare)) is not None:
+        recipe = candidate.match.recipes.get(f"{node.path}.weight")
+        if recipe is None and (recipe := _alike(candidate.layout, node, spare)) is not None:
             assert recipe.stored is not None
             spare.remove(recipe.stored)
-            layer = recipe.stored.name.rpartition(found.layout.convention.separator)[0]
+            layer = recipe.stored.name.rpartition(candidate.layout.convention.separator)[0]
             rules.append(f"--rule {quote(f'{node.path}={layer}')}")
         if recipe is not None and recipe.outputs is not None:
             classes[node.path] = recipe.outputs

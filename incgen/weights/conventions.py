@@ -136,4 +136,4 @@ _FLAX = Convention(
     {**_alike(Axes.INPUTS_FIRST, "kernel", "/"), "bn": _bn("scale", "bias", "mean", "var")},
 )
 
-CONVENTIONS = {each.name: each for each in (_TORCH, _CAFFE, _SLIM, _KERAS, _FLAX)}
+CONVENTIONS = {convention.name: convention for convention in (_TORCH, _CAFFE, _SLIM, _KERAS, _FLAX)}

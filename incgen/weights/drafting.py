@@ -92,9 +92,9 @@ def draft(graph: Graph, checkpoint: Checkpoint, name: str, settings: Parameters)
     counted = with_numbers(tensors) if convention.name == "keras" else tensors
     numbered = counted.keys() != tensors.keys()
     tensors = dict(counted)
-    found = align(graph, tensors, convention)
+    alignment = align(graph, tensors, convention)
     rows: dict[str, Row] = {}
-    for pair in found.pairs:
+    for pair in alignment.pairs:
         if "{" in pair.layer or "}" in pair.layer:
             raise WeightsError(
                 f"`{pair.layer}` contains a brace, which a layout cannot express: rename it"
@@ -102,23 +102,23 @@ def draft(graph: Graph, checkpoint: Checkpoint, name: str, settings: Parameters)
         before = rows.get(pair.path, Row(pair.path, ()))
         rows[pair.path] = Row(pair.path, (*before.theirs, pair.layer))
     rules = _checked(convention, generalised(list(rows.values()), convention.separator), rows)
-    doubts = {pair.path: pair.doubt for pair in found.pairs if pair.doubt}
+    doubts = {pair.path: pair.doubt for pair in alignment.pairs if pair.doubt}
     doubtful = [r for r in rules.rules if all(path in doubts for path in r.layers)]
     lines = [
-        *_head(convention, found, name, numbered),
-        *_left(found),
+        *_head(convention, alignment, name, numbered),
+        *_left(alignment),
         *_settings(settings),
         *_parts(rules.parts),
         "[layers]",
         *_rules(rules.rules, doubtful, doubts),
-        *_missing(found.missing),
+        *_missing(alignment.missing),
     ]
     return Draft(
         "\n".join(lines).rstrip() + "\n",
         len(rows),
         len(doubtful),
-        (*found.missing,),
-        (*found.left,),
+        (*alignment.missing,),
+        (*alignment.left,),
     )
 
 
@@ -148,24 +148,24 @@ def _said(layout: Layout, path: str) -> tuple[str, ...]:
 # ---------------------------------------------------------------- text
 
 
-def _head(convention: Convention, found: Alignment, name: str, numbered: bool) -> Iterator[str]:
+def _head(convention: Convention, alignment: Alignment, name: str, numbered: bool) -> Iterator[str]:
     yield f"# A draft by `incgen weights layout`, from the shapes and the order of {_quoted(name)}."
     yield "# Check what is marked as doubtful against the program that wrote the file."
-    if found.sorted:
+    if alignment.sorted:
         yield "# The file lists tensors by name, so its order says little: check all rows."
     yield f'convention = "{convention.name}"'
-    if found.missing_gamma:
+    if alignment.missing_gamma:
         yield "missing_gamma = true"
     if numbered:
         yield "numbered = true"
 
 
-def _left(found: Alignment) -> Iterator[str]:
-    if found.left:
+def _left(alignment: Alignment) -> Iterator[str]:
+    if alignment.left:
         yield "# Layers of the checkpoint without a counterpart. Ignore those that do not matter:"
-        for layer, shapes in found.left.items():
+        for layer, shapes in alignment.left.items():
             yield f"#   {_quoted(layer)}  {_shapes(shapes)}"
-        names = ", ".join(_quoted(f"{layer}*") for layer in _tops(found.left))
+        names = ", ".join(_quoted(f"{layer}*") for layer in _tops(alignment.left))
         yield f"# ignore = [{names}]"
     yield ""
 

@@ -48,10 +48,10 @@ class MismatchError(WeightsError):
         self.faults = tuple(faults)
         lines = [title]
         for kind in dict.fromkeys(fault.kind for fault in faults):
-            found = [str(fault) for fault in faults if fault.kind == kind]
-            lines.append(f"  {kind} ({len(found)}):")
-            lines += [f"    {line}" for line in found[:most]]
-            if most is not None and len(found) > most:
-                lines.append(f"    ... and {len(found) - most} more")
+            group = [str(fault) for fault in faults if fault.kind == kind]
+            lines.append(f"  {kind} ({len(group)}):")
+            lines += [f"    {line}" for line in group[:most]]
+            if most is not None and len(group) > most:
+                lines.append(f"    ... and {len(group) - most} more")
         lines += [f"help: {line}" for line in help]
         super().__init__("\n".join(lines))

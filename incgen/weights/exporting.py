@@ -141,10 +141,10 @@ def arrays_of(
         return folded(graph, arrays_of(path, training, checkpoint, part, remedy=remedy))
     own, tensors = [identity("torch")], checkpoint.unfolded(path)
     name = graph.program.network.name
-    found = finding.search(graph, tensors, own, part=part)
+    sets = finding.search(graph, tensors, own, part=part)
     request = Request(path, graph, {}, part, len(own), lambda _: graph, remedy)
     try:
-        match = choose(request, found, tensors).match
+        match = choose(request, sets, tensors).match
         if faults := unplaced(match):
             raise MismatchError(name, faults)
     except MismatchError as error:

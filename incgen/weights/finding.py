@@ -34,7 +34,7 @@ Place: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Candidate:
     """A set of tensors, matched with a network under a layout."""
 
     prefix: str  #: The prefix of its names in the file
@@ -79,11 +79,11 @@ def _faults(kind: str, tensors: Sequence[Stored]) -> tuple[Fault, ...]:
 
 def views(tensors: Tensors) -> dict[str, Tensors]:
     """Return all tensors, and the averages in each slot under the names of their variables."""
-    found: dict[str, dict[str, Stored]] = {"": dict(tensors)}
+    by_slot: dict[str, dict[str, Stored]] = {"": dict(tensors)}
     for name, stored in tensors.items():
         if slot := _SLOT.fullmatch(name):
-            found.setdefault(slot[2], {})[slot[1]] = stored
-    return dict(found)
+            by_slot.setdefault(slot[2], {})[slot[1]] = stored
+    return dict(by_slot)
 
 
 def search(
@@ -95,7 +95,7 @@ def search(
     anew: Anew | None = None,
     rules: Mapping[str, str] | None = None,
     ignore: Collection[str] = (),
-) -> list[Found]:
+) -> list[Candidate]:
     """Return all sets of tensors that can belong to a network, under each layout.
 
     Args:
@@ -109,28 +109,28 @@ def search(
     """
     # Most layouts of a network are for another kind of file: they only matter if nothing fits.
     for tried in ([layout for layout in layouts if _has_kernels(tensors, layout)], layouts):
-        found = [
-            each
+        candidates = [
+            c
             for layout in tried
-            for each in _under(graph, layout, views(tensors), part, anew or Anew(), rules or {})
+            for c in _under(graph, layout, views(tensors), part, anew or Anew(), rules or {})
         ]
-        if not all(each.match.faults for each in found):
+        if not all(c.match.faults for c in candidates):
             break
     lists = _lists(tensors)
-    for whole in [each for each in found if lists and not each.match.faults]:
-        found += _in_lists(whole, Names(graph, whole.layout, rules), lists, anew or Anew())
-    found = [_completed(each, graph, found) for each in found]
+    for whole in [c for c in candidates if lists and not c.match.faults]:
+        candidates += _in_lists(whole, Names(graph, whole.layout, rules), lists, anew or Anew())
+    candidates = [_completed(c, graph, candidates) for c in candidates]
     if part is None:
-        found = [each for each in found if not _is_ignored(each)] or found
+        candidates = [c for c in candidates if not _is_ignored(c)] or candidates
     owners: dict[str, set[str]] = {}
-    for rival in (each for each in found if not each.match.faults):
+    for rival in (c for c in candidates if not c.match.faults):
         for stored in _owned(rival):
             owners.setdefault(stored.name, set()).add(rival.part)
-    found = [_among(each, owners, tensors, tuple(ignore)) for each in found]
+    candidates = [_among(c, owners, tensors, tuple(ignore)) for c in candidates]
     if part is None:
-        return found
-    called = [each for each in found if is_called(part, each.part)]
-    return [each for each in called if each.part == part] or called
+        return candidates
+    called = [c for c in candidates if is_called(part, c.part)]
+    return [c for c in called if c.part == part] or called
 
 
 def _has_kernels(tensors: Tensors, layout: Layout) -> bool:
@@ -156,7 +156,7 @@ def _under(
     part: str | None,
     anew: Anew,
     rules: Mapping[str, str],
-) -> Iterator[Found]:
+) -> Iterator[Candidate]:
     """Yield the most promising sets under a layout, matched with the network."""
     if layout.numbered:
         numbers = renumbered(name.partition("/")[0] for name in seen[""])
@@ -173,7 +173,7 @@ def _under(
         for name, stored in seen[slot].items():
             if name.startswith(said) and not name.startswith(prefix):
                 below[name] = stored
-        yield Found(prefix, slot, below, match(names, below, prefix, anew))
+        yield Candidate(prefix, slot, below, match(names, below, prefix, anew))
 
 
 def _places(names: Names, seen: Mapping[str, Tensors], part: str | None, anew: Anew) -> list[Place]:
@@ -183,8 +183,8 @@ def _places(names: Names, seen: Mapping[str, Tensors], part: str | None, anew: A
     for slot, view in seen.items():
         for name in view:
             for prefix in _prefixes(name, numbered=names.layout.numbered):
-                if found := keys.get(name[len(prefix) :]):
-                    covers.setdefault((prefix, slot), set()).update(found)
+                if ours := keys.get(name[len(prefix) :]):
+                    covers.setdefault((prefix, slot), set()).update(ours)
     new = {key for key in names.graph.tensors() if key.rpartition(".")[0] in anew.layers}
     half = (len(names.graph.tensors()) - len(new)) / 2
     # Shorter prefixes first, so that outer ones win among equals.
@@ -205,18 +205,18 @@ def _prefixes(name: str, *, numbered: bool) -> Iterator[str]:
 
 def _lists(tensors: Tensors) -> dict[str, list[Stored]]:
     """Return the tensors that have positions in lists instead of names, by prefix."""
-    found: dict[str, list[Stored]] = {}
+    lists: dict[str, list[Stored]] = {}
     for name, stored in tensors.items():
         prefix, _, place = name.rpartition(".")
-        items = found.setdefault(f"{prefix}.", [])
+        items = lists.setdefault(f"{prefix}.", [])
         if place == str(len(items)):
             items.append(stored)
-    return {prefix: items for prefix, items in found.items() if items}
+    return {prefix: items for prefix, items in lists.items() if items}
 
 
 def _in_lists(
-    whole: Found, names: Names, lists: Mapping[str, list[Stored]], anew: Anew
-) -> Iterator[Found]:
+    whole: Candidate, names: Names, lists: Mapping[str, list[Stored]], anew: Anew
+) -> Iterator[Candidate]:
     """Yield averages without names: lists of tensors like the parameters of a set, in order."""
     statistics = {key for key, tensor in names.graph.tensors().items() if not tensor.trained}
     trained = {
@@ -230,19 +230,19 @@ def _in_lists(
     for prefix, items in lists.items():
         if [s.shape for s in items] == [s.shape for s in parameters.values()]:
             below = dict(zip(parameters, items, strict=True))
-            yield Found(prefix, "", below, match(names, below, prefix, anew))
+            yield Candidate(prefix, "", below, match(names, below, prefix, anew))
 
 
 # ---------------------------------------------------------------- one set among others
 
 
-def _completed(one: Found, graph: Graph, found: Sequence[Found]) -> Found:
+def _completed(one: Candidate, graph: Graph, candidates: Sequence[Candidate]) -> Candidate:
     """Add the statistics of another set to averages that cover only parameters."""
     statistics = {key for key, tensor in graph.tensors().items() if not tensor.trained}
     missing = {fault.key for fault in one.match.faults if fault.kind == "missing"}
     if not missing or len(missing) < len(one.match.faults) or not missing <= statistics:
         return one
-    whole = (each for each in found if each.layout is one.layout and not each.match.faults)
+    whole = (c for c in candidates if c.layout is one.layout and not c.match.faults)
     other = next(whole, None)
     if other is None:
         return one
@@ -253,7 +253,7 @@ def _completed(one: Found, graph: Graph, found: Sequence[Found]) -> Found:
     return replace(one, match=replace(one.match, recipes=recipes, faults=()))
 
 
-def _is_ignored(one: Found) -> bool:
+def _is_ignored(one: Candidate) -> bool:
     """Return whether the layout ignores the whole set: its author has chosen another."""
     sources = [
         stored.name
@@ -268,8 +268,8 @@ def _is_ignored(one: Found) -> bool:
 
 
 def _among(
-    one: Found, owners: Mapping[str, set[str]], tensors: Tensors, ignore: tuple[str, ...]
-) -> Found:
+    one: Candidate, owners: Mapping[str, set[str]], tensors: Tensors, ignore: tuple[str, ...]
+) -> Candidate:
     """Return a set that knows which tensors belong to other fitting sets, and which to none."""
     match = one.match
 
@@ -293,7 +293,7 @@ def _among(
     return replace(one, match=made, left=(*match.left, *left), beside=tuple(beside))
 
 
-def _owned(one: Found) -> Iterator[Stored]:
+def _owned(one: Candidate) -> Iterator[Stored]:
     """Yield the tensors of a set that the network or its training program knows."""
     without = {stored.name for stored in one.match.unexpected}
     return (stored for stored in one.tensors.values() if stored.name not in without)

@@ -22,35 +22,36 @@ def folded(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, Array]:
     changes = graph.deployment.changes
     types = {key: values.dtype for key, values in arrays.items()}
     kernel = next(iter(types.values()), np.dtype(np.float32))
-    found = dict(arrays)
+    weights = dict(arrays)
     del arrays  # unless the caller keeps them, memory holds no more than one layer in float64
     last = {change.layer: number for number, change in enumerate(changes)}
     for number, change in enumerate(changes):
-        _apply(change, found)
+        _apply(change, weights)
         if last[change.layer] == number:
             for key in (f"{change.layer}.weight", f"{change.layer}.bias"):
-                if key in found:
-                    found[key] = found[key].astype(types.get(key, kernel), copy=False)
-    return {key: found[key].astype(types.get(key, kernel), copy=False) for key in graph.tensors()}
+                if key in weights:
+                    weights[key] = weights[key].astype(types.get(key, kernel), copy=False)
+    return {key: weights[key].astype(types.get(key, kernel), copy=False) for key in graph.tensors()}
 
 
-def _apply(change: Change, found: dict[str, Array]) -> None:
+def _apply(change: Change, weights: dict[str, Array]) -> None:
     match change:
         case FoldedNorm(layer, norm, eps, first, channels):
             span = slice(first, first + channels)
             mean, variance = (
-                found[f"{norm}.running_{name}"][span].astype(np.float64) for name in ("mean", "var")
+                weights[f"{norm}.running_{name}"][span].astype(np.float64)
+                for name in ("mean", "var")
             )
             one, none = np.ones(channels), np.zeros(channels)
-            gamma = found[f"{norm}.weight"][span] if f"{norm}.weight" in found else one
-            beta = found[f"{norm}.bias"][span] if f"{norm}.bias" in found else none
+            gamma = weights[f"{norm}.weight"][span] if f"{norm}.weight" in weights else one
+            beta = weights[f"{norm}.bias"][span] if f"{norm}.bias" in weights else none
             gain = gamma / np.sqrt(variance + eps)
-            kernel, bias = found[f"{layer}.weight"], found.get(f"{layer}.bias", none)
-            found[f"{layer}.weight"] = kernel * gain.reshape(-1, *(1,) * (kernel.ndim - 1))
-            found[f"{layer}.bias"] = (bias - mean) * gain + beta
+            kernel, bias = weights[f"{layer}.weight"], weights.get(f"{layer}.bias", none)
+            weights[f"{layer}.weight"] = kernel * gain.reshape(-1, *(1,) * (kernel.ndim - 1))
+            weights[f"{layer}.bias"] = (bias - mean) * gain + beta
         case FoldedScale(layer, factor):
             for key in (f"{layer}.weight", f"{layer}.bias"):
-                if key in found:
-                    found[key] = found[key].astype(np.float64) * factor
+                if key in weights:
+                    weights[key] = weights[key].astype(np.float64) * factor
         case Dropped():
             pass

@@ -53,8 +53,8 @@ class Generalised:
 
 def generalised(rows: Sequence[Row], separator: str) -> Generalised:
     """Find rules for rows in the order of the network, each layer of ours once."""
-    found = [_generalised(rows, parts, separator) for parts in ({}, _parts(rows, separator))]
-    return min(found, key=lambda each: len(each.rules) + len(each.parts))
+    ways = [_generalised(rows, parts, separator) for parts in ({}, _parts(rows, separator))]
+    return min(ways, key=lambda way: len(way.rules) + len(way.parts))
 
 
 def _generalised(rows: Sequence[Row], parts: Mapping[str, str], separator: str) -> Generalised:
@@ -161,12 +161,12 @@ def _of_group(rows: Sequence[Row]) -> list[DraftedRule]:
     agree = [
         n
         for n, (left, right) in enumerate(zip(lefts, rights, strict=True))
-        if all(each.of(left) == value for each, value in zip(sums, right, strict=True))
+        if all(total.of(left) == value for total, value in zip(sums, right, strict=True))
     ]
     if len(agree) > 1 and 2 * len(agree) >= len(rows):
         still = [k for k in varying if len({lefts[n][k] for n in agree}) > 1]
         rule = _written(rows[agree[0]], sums, still, tuple(rows[n].ours for n in agree))
-        ways.append([rule, *(each for n, each in enumerate(exact) if n not in agree)])
+        ways.append([rule, *(other for n, other in enumerate(exact) if n not in agree)])
     if len(varying) > 1 and len(agree) < len(rows):
         for place in varying:
             split: dict[int, list[Row]] = {}
@@ -218,16 +218,16 @@ def _best(lefts: Sequence[Numbers], values: Sequence[int], varying: Sequence[int
     for pair in combinations(varying, 2):
         factors[tuple((place, 1) for place in pair)] = None
     ranked: list[tuple[tuple[int, ...], _Sum]] = []
-    for each in factors:
+    for terms in factors:
         rests = Counter(
-            value - _Sum(each, 0).of(left) for left, value in zip(lefts, values, strict=True)
+            value - _Sum(terms, 0).of(left) for left, value in zip(lefts, values, strict=True)
         )
-        steps = sum(factor for _, factor in each)
+        steps = sum(factor for _, factor in terms)
         for constant, hits in rests.items():
             by_accident = steps > 1 and hits < len(values)
-            beyond = each and abs(constant) > _LARGEST
-            rank = (0 if by_accident or beyond else -hits, len(each), steps, abs(constant))
-            ranked.append((rank, _Sum(each, constant)))
+            beyond = terms and abs(constant) > _LARGEST
+            rank = (0 if by_accident or beyond else -hits, len(terms), steps, abs(constant))
+            ranked.append((rank, _Sum(terms, constant)))
     return min(ranked, key=lambda pair: pair[0])[1]
 
 
@@ -238,7 +238,7 @@ def _written(
     names = dict(zip(varying, _NAMES, strict=False))
     numbers = _numbers([row.ours])
     ours = iter(f"{{{names[k]}}}" if k in names else str(n) for k, n in enumerate(numbers))
-    theirs = iter(each.text(names, numbers) for each in sums)
+    theirs = iter(total.text(names, numbers) for total in sums)
     return DraftedRule(
         _NUMBER.sub(lambda _: next(ours), row.ours),
         tuple(_NUMBER.sub(lambda _: next(theirs), name) for name in row.theirs),

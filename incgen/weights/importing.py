@@ -20,7 +20,7 @@ from incgen.weights.checkpoint import Array
 from incgen.weights.choosing import Request, checked_rules, choose, layers_anew, title_of
 from incgen.weights.damage import fault_of, finite
 from incgen.weights.errors import Fault, MismatchError, WeightsError
-from incgen.weights.finding import Found
+from incgen.weights.finding import Candidate
 from incgen.weights.layout import Layout
 from incgen.weights.matching import unplaced
 from incgen.weights.readers import files_of, open_checkpoint, started
@@ -100,12 +100,12 @@ def import_weights(
         sets = finding.search(
             graph, tensors, known, part=part, anew=anew, rules=rules, ignore=ignore
         )
-        found = choose(request, sets, tensors)
+        chosen = choose(request, sets, tensors)
         source = manifest.source(files_of(path), opened, digest())
-        made = manifest.of_import(graph, parameters, loaded, source, found, anew, dtype)
+        made = manifest.of_import(graph, parameters, loaded, source, chosen, anew, dtype)
         shapes = {key: tensor.shape for key, tensor in graph.tensors().items()}
         head = safetensors.header(shapes, DTYPES[dtype], manifest.metadata(made))
-        safetensors.write(output, head, _converted(request, found, dtype))
+        safetensors.write(output, head, _converted(request, chosen, dtype))
     return made
 
 
@@ -149,9 +149,9 @@ def _hashed(files: list[Path]) -> Iterator[Callable[[], str]]:
 # ---------------------------------------------------------------- values
 
 
-def _converted(request: Request, found: Found, dtype: str) -> Iterator[memoryview]:
+def _converted(request: Request, chosen: Candidate, dtype: str) -> Iterator[memoryview]:
     """Yield the bytes of each tensor of ours, in order; only one is in memory at a time."""
-    match = found.match
+    match = chosen.match
     faults = unplaced(match)
     for key in request.graph.tensors():
         values = match.recipes[key].values()
@@ -163,7 +163,7 @@ def _converted(request: Request, found: Found, dtype: str) -> Iterator[memoryvie
         data = made if dtype != "bfloat16" else (made.view("<u4") >> 16).astype("<u2")
         yield data.data.cast("B")
     if faults:
-        raise MismatchError(f"{title_of(request, found)}: its values are invalid", faults)
+        raise MismatchError(f"{title_of(request, chosen)}: its values are invalid", faults)
 
 
 def _cast(values: Array, dtype: str) -> Array:

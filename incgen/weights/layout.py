@@ -71,17 +71,17 @@ class Layout:
         """
         if self.dot is not None:
             return (ours.replace(".", self.dot),)
-        found: dict[tuple[str, ...], str] = {}
+        best: dict[tuple[str, ...], str] = {}
         least: tuple[int, int, int] | None = None
         for generality, text, layers in self._said(ours):
             if least is None or generality < least:
-                found, least = {}, generality
+                best, least = {}, generality
             if generality == least:
-                found[layers] = text
-        if len(found) > 1:
-            one, other, *_ = found.values()
+                best[layers] = text
+        if len(best) > 1:
+            one, other, *_ = best.values()
             raise AmbiguousError(f"`{one}` and `{other}` disagree about it")
-        return next(iter(found), ())
+        return next(iter(best), ())
 
     def has(self, ours: str) -> bool:
         """Return whether there is a rule for a layer of ours."""

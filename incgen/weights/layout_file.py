@@ -48,7 +48,7 @@ def read(file: Path, name: str) -> Layout:
 def _merged(content: dict[str, Any], file: Path, like: str) -> dict[str, Any]:
     """Return the content of a layout merged with that of the layout it is `like`."""
     folders = (file.parent.parent, resources.folder("specs") / "layouts")
-    files = [each for folder in folders if (each := folder / f"{like}.toml").is_file()]
+    files = [path for folder in folders if (path := folder / f"{like}.toml").is_file()]
     if not _LIKE.fullmatch(like) or not files:
         raise WeightsError(f"{file.as_posix()}: `like`: there is no layout `{like}`")
     other = _content(files[0])
@@ -106,10 +106,10 @@ class _Table:
         return tuple(values)
 
     def values(self, name: str, types: tuple[type, ...], what: str) -> dict[str, Any]:
-        found = self.take(name, {})
-        if not all(type(value) in types for value in found.values()):
+        table = self.take(name, {})
+        if not all(type(value) in types for value in table.values()):
             raise self.fault(f"`{name}`: its values must be {what}")
-        return dict(found)
+        return dict(table)
 
     def settings(self) -> dict[str, Value]:
         what = "those of parameters and constants"

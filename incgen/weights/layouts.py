@@ -40,21 +40,21 @@ def find(spec: Path, network: str, layers: Sequence[str] = ()) -> list[Layout]:
         WeightsError: A layout is faulty.
     """
     beside, packaged = spec.parent / FOLDER, resources.folder("specs") / FOLDER
-    found: dict[str, Layout] = {}
+    layouts: dict[str, Layout] = {}
     for folder in (beside, packaged):
         for file in _files(folder.joinpath(network)):
             name = file.name.removesuffix(".toml")
-            if name not in found:
-                found[name] = read(file, name)
+            if name not in layouts:
+                layouts[name] = read(file, name)
     if layers and not _files(packaged.joinpath(network)):
         some = layers[:: len(layers) // _SAMPLE + 1]
         for folder, least in ((beside, 1), (packaged, _FEW)):
             for name, layout in _of_others(folder, network, kept=folder is not beside):
                 known = sum(map(layout.has, some))
-                if name not in found and known >= max(least, len(some) / 2):
-                    found[name] = layout
+                if name not in layouts and known >= max(least, len(some) / 2):
+                    layouts[name] = layout
     own = (identity("torch"), identity("keras"), identity("flax"))
-    return [*own, *(found[name] for name in sorted(found))]
+    return [*own, *(layouts[name] for name in sorted(layouts))]
 
 
 def _of_others(folder: Path, network: str, *, kept: bool) -> Iterator[tuple[str, Layout]]:
@@ -83,7 +83,7 @@ def named(name: str, layouts: Iterable[Layout]) -> Layout:
 
 def _folders(folder: Path) -> list[Path]:
     try:
-        return sorted((each for each in folder.iterdir() if each.is_dir()), key=lambda f: f.name)
+        return sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda f: f.name)
     except OSError:
         return []
 

@@ -61,12 +61,12 @@ class Likeness:
 
         The pair of this layer itself does not count.
         """
-        found = self.pairs.get(path)
+        paired = self.pairs.get(path)
         best = 0.0
         for end in _ends(path):
-            if (alone := self.alone[end] - (found is not None)) > 0:
+            if (alone := self.alone[end] - (paired is not None)) > 0:
                 for other in _ends(layer):
-                    mine = found is not None and other in _ends(found)
+                    mine = paired is not None and other in _ends(paired)
                     best = max(best, (self.together[end, other] - mine) / alone)
         return best
 

@@ -17,7 +17,7 @@ from incgen.compiling import Parameters
 from incgen.graph.nodes import Graph
 from incgen.syntax.loader import LoadedFile
 from incgen.weights.checkpoint import Checkpoint, shown, size_of
-from incgen.weights.finding import TOP, Found, views
+from incgen.weights.finding import TOP, Candidate, views
 from incgen.weights.matching import Anew
 from incgen.weights.safetensors import BY_IMPORT
 
@@ -37,12 +37,12 @@ def of_import(
     parameters: Parameters,
     loaded: LoadedFile,
     source: Mapping[str, Any],
-    found: Found,
+    chosen: Candidate,
     anew: Anew,
     dtype: str,
 ) -> dict[str, Any]:
     """Return the manifest of an import, as plain values."""
-    match, layout = found.match, found.layout
+    match, layout = chosen.match, chosen.layout
     tensors: dict[str, Any] = {}
     for key, recipe in match.recipes.items():
         tensors[key] = {"from": [source.name for source in recipe.sources]}
@@ -53,7 +53,7 @@ def of_import(
         "network": graph.program.network.name,
         "parameters": dict(parameters),
         "spec": {name: digest for name, digest in _specs(loaded)},
-        "checkpoint": {**source, "part": found.part},
+        "checkpoint": {**source, "part": chosen.part},
         "layout": {
             "name": layout.name,
             "convention": layout.convention.name,
@@ -62,8 +62,8 @@ def of_import(
         },
         "dtype": dtype,
         "fresh": {"layers": sorted(anew.layers), "seed": anew.seed} if anew.layers else {},
-        "left": list(found.left),
-        "beside": [f"{stored.name}: {shown(stored.shape)}" for stored in found.beside],
+        "left": list(chosen.left),
+        "beside": [f"{stored.name}: {shown(stored.shape)}" for stored in chosen.beside],
         "checked": [f"{c.stored.name}: {c.value:g} everywhere" for c in match.checks],
         "tensors": tensors,
     }
@@ -83,12 +83,12 @@ def of_file(checkpoint: Checkpoint) -> dict[str, Any] | None:
     """Return the manifest in a file; None if there is none."""
     try:
         text = checkpoint.metadata["manifest"]
-        found = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        data = json.loads(text, parse_constant=_finite, parse_float=_finite)
         # values that can be read may still be nested too deeply to be written
-        json.dumps(found, indent=2)
+        json.dumps(data, indent=2)
     except (KeyError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("tensors"), dict) else None
+    return data if isinstance(data, dict) and isinstance(data.get("tensors"), dict) else None
 
 
 def _finite(text: str) -> float:
@@ -163,27 +163,27 @@ def _facts(checkpoint: Checkpoint, manifest: Mapping[str, Any]) -> list[tuple[st
     numbers = sum(size_of(stored.shape) for stored in checkpoint.tensors.values())
     dtypes = sorted({stored.dtype for stored in checkpoint.tensors.values()})
     count = len(checkpoint.tensors)
-    found = [("tensors", f"{count} with {numbers:,} numbers, {', '.join(dtypes)}")]
+    facts = [("tensors", f"{count} with {numbers:,} numbers, {', '.join(dtypes)}")]
     for part, held in _parts(checkpoint).items():
-        found.append(("part", f"{part} {counted(held, 'tensor')}"))
-    found += [(name, value) for name, value in checkpoint.metadata.items() if name != "manifest"]
+        facts.append(("part", f"{part} {counted(held, 'tensor')}"))
+    facts += [(name, value) for name, value in checkpoint.metadata.items() if name != "manifest"]
     for part in ("parameters", "spec", "checkpoint", "layout", "fresh"):
         value = manifest.get(part)
         if isinstance(value, dict):
-            found += [(part, f"{name} {content}") for name, content in value.items()]
+            facts += [(part, f"{name} {content}") for name, content in value.items()]
     for part in ("left", "beside", "checked"):
         values = manifest.get(part)
-        found += [(part, str(value)) for value in values] if isinstance(values, list) else []
-    return found
+        facts += [(part, str(value)) for value in values] if isinstance(values, list) else []
+    return facts
 
 
 def _parts(checkpoint: Checkpoint) -> dict[str, int]:
     """Return how many tensors are in each container and in each slot, if there are any."""
-    found = {part or TOP: count for part, count in checkpoint.parts.items()}
+    parts = {part or TOP: count for part, count in checkpoint.parts.items()}
     slots = {slot: len(view) for slot, view in views(checkpoint.tensors).items() if slot}
     if slots:
-        found = {TOP: len(checkpoint.tensors) - sum(slots.values()), **slots}
-    return found if len(found) > 1 or TOP not in found else {}
+        parts = {TOP: len(checkpoint.tensors) - sum(slots.values()), **slots}
+    return parts if len(parts) > 1 or TOP not in parts else {}
 
 
 def _joined(texts: object, separator: str) -> str:

@@ -93,13 +93,13 @@ class Names:
             part, op, inner = _PARTS[node.op][name]
             places.append((f"{node.path}.{part}", op, inner))
         convention = self.layout.convention
-        found = []
+        names = []
         for path, op, inner in places:
             slot = convention.slots[op][inner]
             for layer in self.layers(path):
                 for theirs in self._variables(node, name, slot):
-                    found.append((f"{layer}{convention.separator}{theirs}", slot))
-        return found
+                    names.append((f"{layer}{convention.separator}{theirs}", slot))
+        return names
 
     def layers(self, path: str) -> tuple[str, ...]:
         """Return their layers for one of ours, cached because each of its tensors needs them."""
@@ -115,7 +115,7 @@ class Names:
 
     def keys(self) -> dict[str, set[str]]:
         """Return our keys by all the names that theirs can have, except ambiguous ones."""
-        found: dict[str, set[str]] = {}
+        keys: dict[str, set[str]] = {}
         for node in self.graph.nodes:
             for tensor in node.tensors:
                 try:
@@ -123,8 +123,8 @@ class Names:
                 except (AmbiguousError, TemplateError):
                     continue
                 for name, _ in names:
-                    found.setdefault(name, set()).add(f"{node.path}.{tensor.name}")
-        return found
+                    keys.setdefault(name, set()).add(f"{node.path}.{tensor.name}")
+        return keys
 
     def _variables(self, node: Node, name: str, slot: Slot) -> tuple[str, ...]:
         """Return the possible names of a tensor; `gamma_or_beta` only if it is unambiguous."""

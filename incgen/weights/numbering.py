@@ -35,8 +35,8 @@ def renumbered(layers: Iterable[str]) -> dict[str, str]:
         if numbered := _NUMBERED.fullmatch(layer):
             kind = _OLD_KINDS.get(numbered[1], numbered[1])
             kinds.setdefault(kind, []).append((int(numbered[2] or 0), layer))
-    for kind, found in kinds.items():
-        names |= {layer: f"{kind}_{place}" for place, (_, layer) in enumerate(sorted(found))}
+    for kind, members in kinds.items():
+        names |= {layer: f"{kind}_{place}" for place, (_, layer) in enumerate(sorted(members))}
     return names
 
 

@@ -47,24 +47,24 @@ class Recipe:
     @property
     def notes(self) -> tuple[str, ...]:
         """Describe the conversion; nothing if only axes move."""
-        found = []
+        notes = []
         if self.part:
-            found.append(f"of the part `{self.part}`")
+            notes.append(f"of the part `{self.part}`")
         if self.fresh is not None:
-            found.append(f"reinitialised with the seed {self.fresh.seed}")
+            notes.append(f"reinitialised with the seed {self.fresh.seed}")
         elif self.stored is None:
-            found.append("ones: the checkpoint has no gamma")
+            notes.append("ones: the checkpoint has no gamma")
         elif _oriented(self.stored.shape, self.axes) != self._before and self.flattened is None:
-            found.append(f"{shown(self.stored.shape)} without its axes of length 1")
+            notes.append(f"{shown(self.stored.shape)} without its axes of length 1")
         if self.flattened is not None:
-            found.append("inputs reordered from H, W, C to C, H, W")
+            notes.append("inputs reordered from H, W, C to C, H, W")
         if self.first_dropped:
-            found.append("class 0, the background, dropped")
+            notes.append("class 0, the background, dropped")
         if self.divided_by is not None:
-            found.append("divided by the factor")
+            notes.append("divided by the factor")
         if self.minus is not None:
-            found.append("minus the bias before the normalisation")
-        return tuple(found)
+            notes.append("minus the bias before the normalisation")
+        return tuple(notes)
 
     @property
     def outputs(self) -> int | None:
@@ -134,10 +134,10 @@ def _order(axes: Axes, rank: int) -> tuple[int, ...]:
 
 def _oriented(shape: tuple[int, ...], axes: Axes) -> tuple[int, ...]:
     """Return a shape of theirs with its axes in our order."""
-    found = tuple(shape[axis] for axis in _order(axes, len(shape)))
+    ours = tuple(shape[axis] for axis in _order(axes, len(shape)))
     if axes is Axes.MULTIPLIER_LAST and len(shape) == 4:
-        return (found[0] * found[1], 1, *found[2:])
-    return found
+        return (ours[0] * ours[1], 1, *ours[2:])
+    return ours
 
 
 def _same(theirs: tuple[int, ...], ours: tuple[int, ...]) -> bool:

@@ -107,15 +107,15 @@ def _origin(path: Path) -> tuple[str, bool]:
     try:
         entries, start = _header_of(path)
         metadata = entries["__metadata__"]
-        generator, found = str(metadata["generator"]), str(metadata.get("sha256"))
+        generator, recorded = str(metadata["generator"]), str(metadata.get("sha256"))
         with path.open("rb") as file:
-            head = file.read(start).replace(_sealed(found), _sealed(_NO_DIGEST), 1)
+            head = file.read(start).replace(_sealed(recorded), _sealed(_NO_DIGEST), 1)
             digest = hashlib.sha256(head)
             while data := file.read(1 << 20):
                 digest.update(data)
     except (OSError, KeyError, WeightsError):
         return "", False
-    return generator, digest.hexdigest() == found
+    return generator, digest.hexdigest() == recorded
 
 
 def _sealed(digest: str) -> bytes:

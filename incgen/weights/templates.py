@@ -51,8 +51,8 @@ class Pattern:
 
     def match(self, name: str) -> dict[str, str] | None:
         """Return what the placeholders stand for in a name, if it is of this form."""
-        found = self.expression.fullmatch(name)
-        return found.groupdict() if found else None
+        match = self.expression.fullmatch(name)
+        return match.groupdict() if match else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +74,26 @@ def _sum(written: str) -> _Sum:
     terms: list[tuple[str, int]] = []
     constant = at = 0
     while at < len(written):
-        found = _TERM.match(written, at)
-        if found is None or bool(found[1]) is not bool(at):
+        term = _TERM.match(written, at)
+        if term is None or bool(term[1]) is not bool(at):
             raise TemplateError(
                 f"`{{{written}}}`: a placeholder is a name, such as `{{block}}`; on the right it "
                 "can be a sum of names, their multiples and numbers, such as `{i*6+j+1}`"
             )
-        sign = -1 if found[1] == "-" else 1
-        if found[2]:
-            terms.append((found[2], sign * int(found[3] or 1)))
+        sign = -1 if term[1] == "-" else 1
+        if term[2]:
+            terms.append((term[2], sign * int(term[3] or 1)))
         else:
-            constant += sign * int(found[4])
-        at = found.end()
+            constant += sign * int(term[4])
+        at = term.end()
     name = written if terms == [(written, 1)] else ""
     return _Sum(name, tuple(terms), constant)
 
 
 def computed(text: str) -> frozenset[str]:
     """Return the placeholders of a right side that it computes with."""
-    sums = (_sum(found[1]) for found in _PLACEHOLDER.finditer(text))
-    return frozenset(name for each in sums if not each.name for name in each.names)
+    sums = (_sum(match[1]) for match in _PLACEHOLDER.finditer(text))
+    return frozenset(name for total in sums if not total.name for name in total.names)
 
 
 def pattern(text: str, tables: Tables, numbers: frozenset[str]) -> Pattern:
@@ -101,22 +101,22 @@ def pattern(text: str, tables: Tables, numbers: frozenset[str]) -> Pattern:
     parts: list[str] = []
     names: list[str] = []
     at = 0
-    for found in _PLACEHOLDER.finditer(text):
-        name = _sum(found[1]).name
+    for placeholder in _PLACEHOLDER.finditer(text):
+        name = _sum(placeholder[1]).name
         if not name:
-            raise TemplateError(f"`{found[0]}`: only the right side of a rule computes")
+            raise TemplateError(f"`{placeholder[0]}`: only the right side of a rule computes")
         if len(names) == MAX_PLACEHOLDERS:
             raise TemplateError(f"`{text}`: a rule has at most {MAX_PLACEHOLDERS} placeholders")
-        if names and found.start() == at:
-            pair = f"`{{{names[-1]}}}` and `{found[0]}`"
+        if names and placeholder.start() == at:
+            pair = f"`{{{names[-1]}}}` and `{placeholder[0]}`"
             raise TemplateError(f"`{text}`: write something between {pair}")
-        parts.append(_literal(text[at : found.start()]))
+        parts.append(_literal(text[at : placeholder.start()]))
         known = r"\d{1,6}" if name in numbers else "[^.]+"
         if name in tables:
             known = "|".join(re.escape(key) for key in tables[name])
         parts.append(f"(?P={name})" if name in names else f"(?P<{name}>{known})")
         names.append(name)
-        at = found.end()
+        at = placeholder.end()
     parts.append(_literal(text[at:]))
     bound = (numbers | frozenset(tables)) & set(names)
     return Pattern(text, re.compile("".join(parts)), frozenset(names), bound)
@@ -125,8 +125,8 @@ def pattern(text: str, tables: Tables, numbers: frozenset[str]) -> Pattern:
 def check(text: str, names: frozenset[str]) -> None:
     """Hold the right side of a rule against the placeholders of its left side."""
     _literal(_PLACEHOLDER.sub("", text))
-    for found in _PLACEHOLDER.finditer(text):
-        for name in sorted(_sum(found[1]).names - names):
+    for placeholder in _PLACEHOLDER.finditer(text):
+        for name in sorted(_sum(placeholder[1]).names - names):
             offer = f"there are {listed(sorted(names))}" if names else "there is none"
             raise TemplateError(f"`{text}`: no placeholder `{name}` on the left: {offer}")
 
@@ -143,8 +143,8 @@ def fill(text: str, values: Mapping[str, str], tables: Tables) -> str:
             raise TemplateError(f"`{text}` computes with `{value}`, which is not a whole number")
         return int(value)
 
-    def filled(found: re.Match[str]) -> str:
-        made = _sum(found[1])
+    def filled(placeholder: re.Match[str]) -> str:
+        made = _sum(placeholder[1])
         if made.name:
             return value_of(made.name)
         return str(made.constant + sum(number(name) * factor for name, factor in made.terms))
@@ -153,6 +153,6 @@ def fill(text: str, values: Mapping[str, str], tables: Tables) -> str:
 
 
 def _literal(text: str) -> str:
-    if found := _BRACE.search(text):
-        raise TemplateError(f"`{found[0]}` in `{text}` belongs to no placeholder")
+    if brace := _BRACE.search(text):
+        raise TemplateError(f"`{brace[0]}` in `{text}` belongs to no placeholder")
     return re.escape(text)

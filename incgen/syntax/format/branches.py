@@ -24,7 +24,7 @@ def align_branches(lines: list[Line]) -> list[list[int]]:
         if (line.comment and not line.tokens) or (run and line.first == "->"):
             continue
         if run and not (_is_branch(line) and line.inside is around):
-            groups.append([each.number for each in run])
+            groups.append([member.number for member in run])
             _align(run)
             run = []
         if _is_branch(line):
@@ -48,7 +48,7 @@ def _align(run: list[Line]) -> None:
     arrows = [_arrows(line) for line in run]
     for number in range(max(map(len, arrows))):
         having = [pair for pair in zip(run, arrows, strict=True) if number < len(pair[1])]
-        lines, places = [line for line, _ in having], [found[number] for _, found in having]
+        lines, places = [line for line, _ in having], [own[number] for _, own in having]
         if not aligned(lines, partial(_align_at, lines, places)):
             return
 
@@ -63,12 +63,12 @@ def _align_at(lines: list[Line], tokens: list[int]) -> bool:
 
 def _arrows(line: Line) -> list[int]:
     """Return the arrows of a line that are not inside brackets."""
-    depth, found = 0, list[int]()
+    depth, arrows = 0, list[int]()
     for number, token in enumerate(line.tokens):
         depth += (token.text in ("{", "(", "[")) - (token.text in ("}", ")", "]"))
         if token.text == "->" and not depth:
-            found.append(number)
-    return found
+            arrows.append(number)
+    return arrows
 
 
 def aligned(lines: list[Line], align: Callable[[], bool]) -> bool:

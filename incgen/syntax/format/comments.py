@@ -15,7 +15,7 @@ def align_comments(lines: list[Line]) -> list[list[int]]:
     for line in [*lines, Line(0, [], "", 0)]:
         if run and not _goes_on(run[-1], line):
             _align(run)
-            groups.append([each.number for each in run])
+            groups.append([member.number for member in run])
             run = []
         if line.comment and line.tokens:
             run.append(line)

@@ -47,11 +47,11 @@ class Definitions:
             files = load(self._path, text=self._text).uses
         except SpecError:
             return {}
-        found = dict[str, tuple[str, ...]]()
+        parameters = dict[str, tuple[str, ...]]()
         for use in self._tree.of(Use):
             known = _parameters(files[use.path.value].spec)
-            found |= {each.text: known.get(each.text, ()) for each in use.names}
-        return found
+            parameters |= {name.text: known.get(name.text, ()) for name in use.names}
+        return parameters
 
 
 def _parameters(tree: Spec) -> dict[str, tuple[str, ...]]:

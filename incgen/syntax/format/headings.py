@@ -80,9 +80,9 @@ def columns_of_words(words: list[Word], rows: Sequence[Row], columns: int) -> li
     if len(words) < columns:
         base = rows[0].line.tokens[2].start
         extents = [range(w.start - base, w.start - base + len(w.text)) for w in words]
-        found = columns_at(extents, rows)
-        if found is not None:
-            return found
+        places = columns_at(extents, rows)
+        if places is not None:
+            return places
     return list(range(len(words)))
 
 
@@ -99,16 +99,16 @@ def columns_at(extents: Sequence[range], rows: Sequence[Row]) -> list[int] | Non
     for column in range(max(len(row.cells) for row in rows)):
         typed = [row.typed(column) for row in rows if column < len(row.cells)]
         for known, places in (
-            (starts, [each.start for each in typed]),
-            (ends, [each.stop for each in typed]),
+            (starts, [cell.start for cell in typed]),
+            (ends, [cell.stop for cell in typed]),
         ):
             place = sorted(places)[len(places) // 2]  # where most are, if anywhere
             if 2 * places.count(place) > len(typed):
                 known[place] = column
-    found = list[int]()
+    columns = list[int]()
     for extent in extents:
         column = starts.get(extent.start, ends.get(extent.stop, -1))
-        if column <= (found[-1] if found else -1):
+        if column <= (columns[-1] if columns else -1):
             return None
-        found.append(column)
-    return found
+        columns.append(column)
+    return columns

@@ -121,11 +121,11 @@ def _needed(tokens: list[Token]) -> list[Token]:
 
 def _typed(line: str) -> tuple[list[Token], str, int]:
     """Return the tokens of a line, its comment, and the column of that."""
-    found = [*tokens_of_line(line)]
-    if found and found[-1].kind is Kind.COMMENT:
-        last = found.pop()
-        return _needed(found), last.text.rstrip(_BLANKS), last.start
-    return _needed(found), "", 0
+    tokens = [*tokens_of_line(line)]
+    if tokens and tokens[-1].kind is Kind.COMMENT:
+        last = tokens.pop()
+        return _needed(tokens), last.text.rstrip(_BLANKS), last.start
+    return _needed(tokens), "", 0
 
 
 class Reader:
@@ -143,8 +143,8 @@ class Reader:
     def run(self, text: str) -> list[Line]:
         """Return the lines of a text with their levels."""
         for number, typed in enumerate(text.split("\n"), 1):
-            found, comment, column = _typed(typed)
-            line = Line(number, found, comment, column)
+            tokens, comment, column = _typed(typed)
+            line = Line(number, tokens, comment, column)
             line.level = self.level
             line.inside = self.open[-1] if self.open else None
             self.lines.append(line)

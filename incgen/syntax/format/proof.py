@@ -53,12 +53,12 @@ def _comments(text: str, words: list[str], lines: list[int]) -> list[tuple[str, 
         lines: The line of each word.
     """
     typed = [line.strip() for line in text.split("\n")]
-    found = list[tuple[str, int, bool]]()
+    comments = list[tuple[str, int, bool]]()
     for number, line in enumerate(typed, 1):
         if line.startswith("#"):
             below = bisect_left(lines, number)
             ends = words[below : below + 1] in ([], ["}"])
             blank = not ends and not typed[number]
             said = line if line.startswith("##") else _BLANKS.sub(" ", line)
-            found.append((said, below, blank))
-    return found
+            comments.append((said, below, blank))
+    return comments

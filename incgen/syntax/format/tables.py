@@ -79,7 +79,7 @@ def _without_headings(lines: list[Line], rows: Mapping[int, Row]) -> list[Table]
         row = rows.get(index)
         if run and (row is None or not _alike(row, run[0])):
             if len(run) > 1:
-                tables.append(Table(tuple((each, _in_order(each)) for each in run)))
+                tables.append(Table(tuple((member, _in_order(member)) for member in run)))
             run = []
         if row is not None:
             run.append(row)
@@ -136,8 +136,8 @@ def _others(row: Row, same: Sequence[Row], known: Definitions) -> tuple[int, ...
         return None if places is None else tuple(places)
     if len(names) < len(row.cells) or not set(names[: len(row.cells)]) <= set(own):
         return None
-    found = [own.index(name) for name in names[: len(row.cells)]]
-    return tuple(found) if found == sorted(found) else None
+    columns = [own.index(name) for name in names[: len(row.cells)]]
+    return tuple(columns) if columns == sorted(columns) else None
 
 
 # ---------------------------------------------------------------- alignment
@@ -211,11 +211,11 @@ def _widths(table: Table) -> list[int]:
 
     A heading stands above the columns from its own to the next one that has a heading.
     """
-    found = dict[int, int]()
+    widest = dict[int, int]()
     for row, places in table.rows:
         for text, column in zip(row.texts, places, strict=True):
-            found[column] = max(found.get(column, 0), len(text))
-    widths = [found.get(column, 0) for column in range(max(found) + 1)]
+            widest[column] = max(widest.get(column, 0), len(text))
+    widths = [widest.get(column, 0) for column in range(max(widest) + 1)]
     ends = [*(column for _, column in table.words[1:]), len(widths)]
     for (word, column), end in zip(table.words, ends, strict=False):
         room = sum(widths[column:end]) + table.gap * (end - column - 1)

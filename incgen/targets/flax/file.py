@@ -24,8 +24,8 @@ class File(ClassFile):
 
     def op_alone(self, op: str, args: Args, place: Place) -> Sequence[Code]:
         """Return the module that an op is written as, by itself, or a function and a module."""
-        found = layer(op, args, place)
-        return found.apart or (found.module,)
+        result = layer(op, args, place)
+        return result.apart or (result.module,)
 
     def decays(self, classes: Sequence[Node]) -> bool:
         """Return whether a kernel has weight decay in its metadata."""

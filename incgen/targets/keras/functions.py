@@ -49,7 +49,10 @@ class FunctionWriter(Calls):
         doc = Op("doc", {"words": self.docs()})
         body = (doc, *self.refusals(), *self.statements, Return(flow.code))
         written = Function(
-            self.definition.kind, self.name, tuple(self.formal(*each) for each in formals), body
+            self.definition.kind,
+            self.name,
+            tuple(self.formal(*parameter) for parameter in formals),
+            body,
         )
         form = Form(
             self.name,
@@ -134,13 +137,13 @@ class FunctionWriter(Calls):
     def op(self, call: df.OpCall, flow: Flow, variable: str) -> Flow:
         """Write an op as its layers."""
         flow = self.bound(flow, variable)
-        found = self.steps(call, flow.shape)
-        if several(found):
+        layers = self.steps(call, flow.shape)
+        if several(layers):
             # Later layers must not read the sizes off the results of the first ones.
-            found = self.steps(call, self.kept(found, flow.shape))
-        if not found and call.labelled:
-            found = (Layer("identity", {}),)  # the label has to be the name of a layer
-        done = self.apply(found, call.name, flow, variable)
+            layers = self.steps(call, self.kept(layers, flow.shape))
+        if not layers and call.labelled:
+            layers = (Layer("identity", {}),)  # the label has to be the name of a layer
+        done = self.apply(layers, call.name, flow, variable)
         if flow.shape.is_map and call.op.vector:
             return self.value(done.code, False)
         return done

@@ -93,7 +93,7 @@ def _merged(condition: Expression, then: Step, otherwise: Step) -> Step | None:
     plain, other = (replace(e, args={**e.args, "padding": None}) for e in (then, otherwise))
     if plain != other:
         return None
-    word, chosen = (each.args["padding"] for each in (then, otherwise))
+    word, chosen = (side.args["padding"] for side in (then, otherwise))
     match chosen:
         case ex.Choice(inner, _, last) if last == word and _are_apart(condition, inner):
             pass
@@ -112,10 +112,10 @@ def _are_apart(one: Expression, other: Expression) -> bool:
             return False
 
 
-def several(found: tuple[Step, ...]) -> bool:
+def several(layers: tuple[Step, ...]) -> bool:
     """Return whether one of these layers is applied to the result of another."""
-    return len(found) > 1 or any(
-        several(step.then) or several(step.otherwise) for step in found if isinstance(step, When)
+    return len(layers) > 1 or any(
+        several(step.then) or several(step.otherwise) for step in layers if isinstance(step, When)
     )
 
 
@@ -154,7 +154,7 @@ def _depthwise(args: Args, place: Place, own: dict[str, object]) -> tuple[Step, 
 def _renamed(step: Step, suffix: str) -> Step:
     if isinstance(step, When):
         then, otherwise = (
-            tuple(_renamed(each, suffix) for each in side) for side in (step.then, step.otherwise)
+            tuple(_renamed(inner, suffix) for inner in side) for side in (step.then, step.otherwise)
         )
         return When(step.condition, then, otherwise)
     return replace(step, suffix=(suffix, *step.suffix))
@@ -262,13 +262,13 @@ def _pool(args: Args, place: Place, average: bool) -> tuple[Step, ...]:
     if sides == NOTHING and not ceil:
         return (stock,)
     zeros, over = padded_apart(args, sides, average=average)
-    found = () if zeros is None else (_zero_padding(border(zeros)),)
+    before = () if zeros is None else (_zero_padding(border(zeros)),)
     if over is None:
-        return *found, stock
+        return *before, stock
     if average:
-        return *found, Layer("padded_avg_pool", {**stock.args, "border": full_border(over)})
+        return *before, Layer("padded_avg_pool", {**stock.args, "border": full_border(over)})
     if place.never_negative:
-        return *found, _zero_padding(border(over)), stock
+        return *before, _zero_padding(border(over)), stock
     return Layer("edge_padding", {"sides": full_border(over)}, ("pad",)), stock
 
 

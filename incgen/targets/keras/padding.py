@@ -66,20 +66,20 @@ def unit_padding(unit: df.Definition, form: UnitForm, args: Args) -> Expression:
 
 def usual_padding(program: df.Program, unit: df.Definition, form: UnitForm) -> Expression:
     """Return the default of a unit's `padding`: that of most of its uses."""
-    found = Counter({unit_border(unit, form, NOTHING) if begins_with_pool(unit) else VALID: 0})
+    counts = Counter({unit_border(unit, form, NOTHING) if begins_with_pool(unit) else VALID: 0})
     for _, use in df.uses(program):
         args = {**df.unit_defaults(unit), **use.args}
         plain = use.definition is unit and not use.forwards and _is_plain(args)
         if plain and not is_pointwise(args):
-            found[unit_padding(unit, form, args)] += 1
-    return found.most_common(1)[0][0]
+            counts[unit_padding(unit, form, args)] += 1
+    return counts.most_common(1)[0][0]
 
 
 def units_with_sides(
     program: df.Program, forms: Mapping[df.Definition, UnitForm]
 ) -> set[df.Definition]:
     """Return the units of which some use needs explicit padding."""
-    found: set[df.Definition] = set()
+    units: set[df.Definition] = set()
     for definition, use in df.uses(program):
         unit = use.definition
         if unit not in forms or not forms[unit].padding:
@@ -88,12 +88,12 @@ def units_with_sides(
         if use.forwards:
             args.update(unit_arguments(forms[definition], whole=True))
         if args.get("pad") == PADDING:
-            explicit = definition in found
+            explicit = definition in units
         else:
             explicit = not isinstance(ex.literal(unit_padding(unit, forms[unit], args)), str)
         if explicit:
-            found.add(unit)
-    return found
+            units.add(unit)
+    return units
 
 
 def _is_plain(args: Args) -> bool:

@@ -185,9 +185,9 @@ class Scope(Uses):
         """Return the prefix of this place, followed by the parts that are not empty."""
         return (*self.prefix, *(part for part in parts if part))
 
-    def kept(self, found: tuple[Step, ...], shape: Symbol) -> Symbol:
+    def kept(self, steps: tuple[Step, ...], shape: Symbol) -> Symbol:
         """Return a shape whose sizes are variables if steps read them."""
-        read = names_in(found)
+        read = names_in(steps)
         for axis in AXES:
             size = shape.size(axis)
             if isinstance(size, ex.Name) and size.text in read:
@@ -198,9 +198,9 @@ class Scope(Uses):
 
     # ------------------------------------------------------------ layers
 
-    def apply(self, found: tuple[Step, ...], name: str, flow: Flow, variable: str) -> Flow:
+    def apply(self, steps: tuple[Step, ...], name: str, flow: Flow, variable: str) -> Flow:
         """Write layers in order."""
-        for step in found:
+        for step in steps:
             flow = self.bound(flow, variable)
             if isinstance(step, Layer):
                 if step.comment:

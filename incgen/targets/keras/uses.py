@@ -37,19 +37,19 @@ class Calls(Scope):
         """Return the defaults of a block that are formulas, which its function computes."""
         parameters = self.definition.parameters if self.definition.kind == "block" else ()
         return {
-            each.name: each.default
-            for each in parameters
-            if each.default is not None and not isinstance(each.default, ex.Literal)
+            formal.name: formal.default
+            for formal in parameters
+            if formal.default is not None and not isinstance(formal.default, ex.Literal)
         }
 
     def formals(self) -> list[Parameter]:
         """Return the parameters of the definition with their defaults; those without come first."""
         formulas = self.formulas()
-        found = [
+        formals = [
             (name, ex.Name("None") if name in formulas else default)
             for name, default in super().formals()
         ]
-        return sorted(found, key=lambda parameter: parameter[1] is not None)
+        return sorted(formals, key=lambda parameter: parameter[1] is not None)
 
     def usual_padding(self, unit: UnitForm) -> Expression:
         """Return the default of the padding of the unit being written."""
@@ -84,20 +84,20 @@ class Calls(Scope):
 
     def given(self, instance: df.Instance, shape: Symbol) -> Given:
         """Return the arguments of a use; a block computes its own defaults."""
-        found = super().given(instance, shape)
+        given = super().given(instance, shape)
         if instance.definition.kind == "unit":
-            return found
-        return {name: value for name, value in found.items() if name in instance.args}
+            return given
+        return {name: value for name, value in given.items() if name in instance.args}
 
     def unit_given(self, instance: df.Instance, shape: Symbol) -> Given:
         """Return the arguments of a use of a unit."""
-        unit, found = instance.definition, super().unit_given(instance, shape)
+        unit, given = instance.definition, super().unit_given(instance, shape)
         args = {**df.unit_defaults(unit), **self.said(instance, shape)}
         if self.file.unit_forms[unit].padding and is_pointwise(args):
             usual = dict(self.file.form(unit, shape.is_map).formals)["padding"]
-            if {found["padding"], usual} <= {SAME, VALID}:
-                del found["padding"]
-        return found
+            if {given["padding"], usual} <= {SAME, VALID}:
+                del given["padding"]
+        return given
 
     def border(self, unit: df.Definition, sides: Sides) -> Expression:
         """Return a border as a unit takes it."""

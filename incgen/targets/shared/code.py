@@ -277,14 +277,14 @@ def within(code: object) -> Iterator[Code]:
 
 def parameters_in(code: object) -> dict[str, None]:
     """Return the parameters that code reads, in order."""
-    found = dict[str, None]()
+    names = dict[str, None]()
     for part in within(code):
         match part:
             case ex.Parameter(name) | ex.Item(name):
-                found[name] = None
+                names[name] = None
             case _:
                 pass
-    return found
+    return names
 
 
 def names_in(code: object) -> set[str]:

@@ -62,8 +62,8 @@ def slot_of(element: df.Conditional) -> str | None:
 
 def names_in(body: df.Body) -> set[str]:
     """Return the names of everything in a body."""
-    found = {name for e in df.elements(body) if (name := getattr(e, "name", None))}
-    return found | {step.label for step in _steps(body) if step.label}
+    names = {name for e in df.elements(body) if (name := getattr(e, "name", None))}
+    return names | {step.label for step in _steps(body) if step.label}
 
 
 def _steps(body: df.Body) -> Iterator[df.Step | df.Head]:

@@ -87,12 +87,12 @@ class File(ABC):
         self.names.claim((self.name, f"{self.name}Output"))
         # All of them now: no function may have a variable with the name of a later one.
         self.called = {
-            each: self.free(*map(type(self).spelt, (each.name, f"{each.name}_{each.kind}")))
-            for each in program.definitions
+            d: self.free(*map(type(self).spelt, (d.name, f"{d.name}_{d.kind}")))
+            for d in program.definitions
         }
         self.ranked = {
-            each: [self.free(f"{name}{self.joint}{rank}") for rank in ("1d", "2d")]
-            for each, name in self.called.items()
+            d: [self.free(f"{name}{self.joint}{rank}") for rank in ("1d", "2d")]
+            for d, name in self.called.items()
         }
 
     @cached_property
@@ -172,7 +172,7 @@ class File(ABC):
         The input is a map or a vector, and `source` is the name of its channels.
         """
         seen = self.graph.observed[block].shapes if block in self.graph.observed else ()
-        alike = [each for each in seen if each[0].is_map == is_map]
+        alike = [pair for pair in seen if pair[0].is_map == is_map]
         if not alike:
             return ""
         result = "C'"

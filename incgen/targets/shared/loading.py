@@ -68,7 +68,7 @@ def loader(graph: Graph) -> Loader | None:
         return None
     dropped = _dropped(made)
     keys = [key for key in made.training.tensors() if not key.startswith(dropped)]
-    lines = [_line(each) for each in made.changes if not isinstance(each, Dropped)]
+    lines = [_line(change) for change in made.changes if not isinstance(change, Dropped)]
     short = _short(lines, keys)
     same = _expanded(short, keys) == _by_layer(lines)
     return Loader(made.label, dropped, tuple(short if same else lines), graph.mark())
@@ -84,11 +84,11 @@ def _short(lines: Iterable[Line], keys: list[str]) -> list[Line]:
     """Return lines with wildcards, where those say exactly what lines of single layers say."""
     short = list(lines)
     for begin in (0, 1):  # `*.conv` if that is exact, else `block.*.conv`
-        found: dict[Line, list[Line]] = {}
+        groups: dict[Line, list[Line]] = {}
         for line in short:
-            found.setdefault(_wild(line, begin), []).append(line)
+            groups.setdefault(_wild(line, begin), []).append(line)
         short = []
-        for wild, group in found.items():
+        for wild, group in groups.items():
             places, own = dict.fromkeys(_places(wild, keys)), set(group)
             others = tuple(place.norm for place in places if place not in own)
             whole = len(group) > 1 + len(others) and own <= places.keys()
@@ -140,11 +140,11 @@ def _by_layer(lines: Iterable[Line]) -> dict[str, list[Line]]:
 
 def _dropped(made: Deployment) -> tuple[str, ...]:
     """Return the beginnings of keys that are dropped: whole labels of the network if possible."""
-    paths = [each.layer for each in made.changes if isinstance(each, Dropped)]
+    paths = [change.layer for change in made.changes if isinstance(change, Dropped)]
     every = [node.path for node in made.training.nodes if node.tensors]
-    found: dict[str, None] = {}
+    prefixes: dict[str, None] = {}
     for path in paths:
         top = path.split(".")[0]
-        whole = all(each in paths for each in every if each.split(".")[0] == top)
-        found[f"{top if whole else path}."] = None
-    return tuple(found)
+        whole = all(other in paths for other in every if other.split(".")[0] == top)
+        prefixes[f"{top if whole else path}."] = None
+    return tuple(prefixes)

@@ -61,8 +61,8 @@ def _uses(file: File, graph: Graph) -> Iterator[tuple[str, str]]:
 
 
 def _form(file: File, definition: df.Definition, is_map: bool) -> str:
-    found = file.forms.get((definition, is_map)) or file.forms.get((definition, not is_map))
-    return found.name if found else ""
+    form = file.forms.get((definition, is_map)) or file.forms.get((definition, not is_map))
+    return form.name if form else ""
 
 
 def _named(file: File, node: Node, shape: Shape) -> Iterator[str]:
@@ -92,8 +92,8 @@ def _names(tree: ast.expr) -> Iterator[str]:
             around = name.rpartition(".")[2] in _AROUND
             if not around:
                 yield name
-            for each in (given if name.endswith("Sequential") else [first]) if around else ():
-                yield from _names(each)
+            for argument in (given if name.endswith("Sequential") else [first]) if around else ():
+                yield from _names(argument)
         case ast.Call(func):
             yield ast.unparse(func)
         case ast.BinOp(op=operator) if type(operator) in _OPERATORS:

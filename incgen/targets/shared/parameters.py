@@ -19,17 +19,17 @@ class OpenParameters:
 
     def __init__(self, program: df.Program) -> None:
         """Find those of a network and of what it uses."""
-        self._found = {(program.network, formal.name) for formal in program.network.parameters}
-        self._fixed = not self._found
+        self._open = {(program.network, formal.name) for formal in program.network.parameters}
+        self._fixed = not self._open
         for definition, use in df.uses(program):
             for formal in use.definition.parameters:
                 value = use.args.get(formal.name, formal.default)
                 if isinstance(value, ex.Expression) and self.any(definition, [value]):
-                    self._found.add((use.definition, formal.name))
+                    self._open.add((use.definition, formal.name))
 
     def has(self, definition: df.Definition, name: str) -> bool:
         """Return whether a parameter of a definition is open."""
-        return (definition, name) in self._found
+        return (definition, name) in self._open
 
     def any(self, definition: df.Definition, expressions: Iterable[ex.Expression]) -> bool:
         """Return whether expressions inside a definition depend on something open."""
@@ -46,16 +46,16 @@ class OpenParameters:
 
 def float_parameters(program: df.Program) -> set[tuple[df.Definition, str]]:
     """Return the parameters that are used as floats and as nothing else."""
-    found: set[tuple[df.Definition, str]] = set()
+    floats: set[tuple[df.Definition, str]] = set()
     for definition in (*program.definitions, program.network):
         as_floats: set[str] = set()
         others: set[str] = set()
         for element in definition.elements:
-            for value, is_float in _typed_values(element, found):
+            for value, is_float in _typed_values(element, floats):
                 direct = isinstance(value, ex.Parameter) and is_float
                 (as_floats if direct else others).update(parameters_in(expressions_of(value)))
-        found |= {(definition, name) for name in as_floats - others}
-    return found
+        floats |= {(definition, name) for name in as_floats - others}
+    return floats
 
 
 def _typed_values(
@@ -87,31 +87,31 @@ def values_of(graph: Graph, definition: df.Definition, parameter: str) -> list[o
         return [graph.parameters[parameter]] if parameter in graph.parameters else []
     if definition in graph.observed:
         return list(graph.observed[definition].values.get(parameter, []))
-    found: list[object] = []
+    values: list[object] = []
     default = {formal.name: formal.default for formal in definition.parameters}.get(parameter)
     for user, use in df.uses(graph.program):
         if use.definition is definition:
             match use.args.get(parameter, default):
                 case ex.Literal(value):
-                    found.append(value)
+                    values.append(value)
                 case ex.Parameter(name) if user.kind != "unit":
-                    found += values_of(graph, user, name)
-    return [value for n, value in enumerate(found) if value not in found[:n]]
+                    values += values_of(graph, user, name)
+    return [value for n, value in enumerate(values) if value not in values[:n]]
 
 
 def compared_words(body: df.Body, parameter: str) -> list[str]:
     """Return the words that a body compares a parameter with."""
     pending = written_in(body)
-    found: dict[str, None] = {}
+    words: dict[str, None] = {}
     while pending:
         node = pending.pop()
         match node:
             case ex.Binary("==" | "!=", ex.Parameter(name), ex.Literal(str(word))) | ex.Binary(
                 "==" | "!=", ex.Literal(str(word)), ex.Parameter(name)
             ) if name == parameter:
-                found[word] = None
+                words[word] = None
         pending.extend(ex.children(node))
-    return sorted(found)
+    return sorted(words)
 
 
 def type_of(values: Sequence[object], *, closed: bool = False) -> Type:

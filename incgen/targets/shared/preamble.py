@@ -72,7 +72,7 @@ def _purpose(made: Deployment) -> str:
     """Return what a deployed network is for, and how it differs from its training form."""
     from incgen.deploy.passes import PASSES
 
-    done = [PASSES[each.name].result for each in made.passes if each.places]
+    done = [PASSES[run.name].result for run in made.passes if run.places]
     *others, last = done or [""]
     how = f": {', '.join(others)}{' and ' if others else ''}{last}" if done else ""
     return f"For inference only{how}. `load_safetensors` takes the weights of the training form."

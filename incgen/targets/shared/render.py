@@ -149,7 +149,7 @@ class Printer:
             lines = [*map(self.show, given)]
         finally:
             self.depth -= levels
-        if all(isinstance(each, Comment) for each in given):
+        if all(isinstance(node, Comment) for node in given):
             lines.append("pass")
         source = "\n".join(lines)
         return _indented(source, levels)
@@ -159,7 +159,9 @@ class Printer:
         indent = self.depth * _INDENT
         if line is not None and indent + len(line) + len(words) + 4 <= self.width:
             return f"{line}  # {words}"
-        lines = [each[indent:] for each in text.comment_lines(words, self.width, indent=indent)]
+        lines = [
+            comment[indent:] for comment in text.comment_lines(words, self.width, indent=indent)
+        ]
         return "\n".join(lines if line is None else [*lines, line])
 
     def docstring(self, words: str, levels: int = 0) -> str:
@@ -177,8 +179,8 @@ class Printer:
             TemplateNotFound: there is no such helper.
         """
         if name not in self.used:
-            self.used[name] = found = self.find_helper(name)
-            for needed in found.needs:
+            self.used[name] = helper = self.find_helper(name)
+            for needed in helper.needs:
                 self.helper(needed)
         return name
 

@@ -54,16 +54,16 @@ class Names:
         def is_free(name: str) -> bool:
             return name not in self and name not in apart
 
-        found = next(filter(is_free, wanted), None)
-        if found is None:
+        free = next(filter(is_free, wanted), None)
+        if free is None:
             base = wanted[-1]
             number = self.numbers.get(base, 1) + 1
             while not is_free(f"{base}{joint}{number}"):
                 number += 1
-            self.numbers[base], found = number, f"{base}{joint}{number}"
-        self.taken.add(found)
-        self.order.append(found)
-        return found
+            self.numbers[base], free = number, f"{base}{joint}{number}"
+        self.taken.add(free)
+        self.order.append(free)
+        return free
 
     @contextmanager
     def passing(self) -> Iterator[None]:

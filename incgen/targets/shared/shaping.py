@@ -53,13 +53,13 @@ class Progress:
     Attributes:
         before: The shape before the iteration with a given index.
         after: The shape after the last iteration.
-        each: The channels after an iteration in terms of `in_channels` before it, if `before` has
+        change: The channels after an iteration in terms of `in_channels` before it, if `before` has
             no formula for them.
     """
 
     before: Symbol
     after: Symbol
-    each: Expression | None = None
+    change: Expression | None = None
 
 
 class Shaper:
@@ -71,13 +71,15 @@ class Shaper:
         self._blocks: dict[tuple[df.Definition, bool], Symbol] = {}
         values: list[tuple[str, object]] = list(graph.parameters.items())
         for seen in graph.observed.values():
-            values += [(name, value) for name, found in seen.values.items() for value in found]
+            values += [
+                (name, value) for name, observed in seen.values.items() for value in observed
+            ]
         for block in graph.program.definitions:
             for formal in block.parameters if block.kind == "block" else ():
-                found: list[object] = [*words.cases(block, formal.name)]
+                cases: list[object] = [*words.cases(block, formal.name)]
                 if block not in graph.observed:
-                    found += values_of(graph, block, formal.name)
-                values += [(formal.name, value) for value in found]
+                    cases += values_of(graph, block, formal.name)
+                values += [(formal.name, value) for value in cases]
         carried = {name for name, value in values if isinstance(value, str)}
         others = {name for name, value in values if not isinstance(value, str)}
         self._words = {name: name not in others for name in carried}
@@ -226,14 +228,14 @@ class Shaper:
         def last(axis: str) -> Expression:
             return after_all(behind(axis), shape.size(axis), count, axis)
 
-        channels, each = self._channels(behind("channels"), shape, index)
+        channels, change = self._channels(behind("channels"), shape, index)
 
         def before(axis: str) -> Expression:
             return (
                 channels() if axis == "channels" else steady(behind(axis), shape.size(axis), axis)
             )
 
-        return Progress(Symbol(shape.is_map, before), Symbol(shape.is_map, last), each)
+        return Progress(Symbol(shape.is_map, before), Symbol(shape.is_map, last), change)
 
     def _channels(
         self, behind: Expression, shape: Symbol, index: Expression

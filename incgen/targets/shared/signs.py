@@ -57,10 +57,10 @@ class _Signs:
                 self.given[used] = self.given.get(used, True) and sign
                 return self.result(used, sign)
             case df.Chain():
-                return reduce(lambda value, each: self.element(each, value), element.elements, sign)
+                return reduce(lambda value, part: self.element(part, value), element.elements, sign)
             case df.Join():
-                steps = [each for each in element.body.steps if isinstance(each, df.Step)]
-                return all([self.step(each, sign, {}) for each in steps])
+                steps = [step for step in element.body.steps if isinstance(step, df.Step)]
+                return all([self.step(step, sign, {}) for step in steps])
             case df.Group():
                 return self.body(element.body, sign)
             case df.Repeat():

@@ -37,7 +37,7 @@ class Unknown(LookupError):
 class Symbol:
     """A shape as formulas, each computed when it is first needed."""
 
-    __slots__ = ("_found", "_size", "is_map")
+    __slots__ = ("_formulas", "_size", "is_map")
 
     def __init__(self, is_map: bool, size: Callable[[str], Expression]) -> None:
         """Begin with nothing computed.
@@ -47,7 +47,7 @@ class Symbol:
             size: Returns the formula of an axis, or raises `Unknown`.
         """
         self.is_map, self._size = is_map, size
-        self._found: dict[str, Expression | Unknown] = {}
+        self._formulas: dict[str, Expression | Unknown] = {}
 
     def size(self, axis: str) -> Expression:
         """Return the formula of an axis.
@@ -55,12 +55,12 @@ class Symbol:
         Raises:
             Unknown: It has none.
         """
-        if axis not in self._found:
-            self._found[axis] = self._computed(axis)
-        found = self._found[axis]
-        if isinstance(found, Unknown):
-            raise Unknown(str(found), found.help)
-        return found
+        if axis not in self._formulas:
+            self._formulas[axis] = self._computed(axis)
+        formula = self._formulas[axis]
+        if isinstance(formula, Unknown):
+            raise Unknown(str(formula), formula.help)
+        return formula
 
     def _computed(self, axis: str) -> Expression | Unknown:
         try:
@@ -93,7 +93,7 @@ class Symbol:
 
     def replaced(self, axis: str, size: Callable[[], Expression]) -> Symbol:
         """Return the same shape with another formula for one axis."""
-        return Symbol(self.is_map, lambda each: size() if each == axis else self.size(each))
+        return Symbol(self.is_map, lambda other: size() if other == axis else self.size(other))
 
     def formula(self, written: Expression) -> Expression:
         """Return an expression with `channels` and the like as formulas of this shape."""
@@ -135,8 +135,8 @@ class Lookup(dict[str, Expression]):
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value of a name."""
-        found = self._find(name)
-        return default if found is None else found
+        value = self._find(name)
+        return default if value is None else value
 
 
 def simplest(sizes: list[Expression]) -> Expression:

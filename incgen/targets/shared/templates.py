@@ -136,7 +136,7 @@ class Templates:
         for key, table in tables.items():
             if key == "defaults":
                 for functions, values in table.items():
-                    known = {int(k) if k.isdecimal() else k: each for k, each in values.items()}
+                    known = {int(k) if k.isdecimal() else k: v for k, v in values.items()}
                     self.tables[key] |= dict.fromkeys(functions.split(), known)
             elif isinstance(table, dict):
                 self.tables[key] = self.tables.get(key, {}) | table
@@ -181,11 +181,11 @@ class Templates:
         Args:
             given: What they can use besides the tables.
         """
-        found: dict[str, Macro] = {}
+        macros: dict[str, Macro] = {}
         for template in self._macros:
             module = template.make_module(dict(given))
-            found |= {name: each for name, each in vars(module).items() if callable(each)}
-        return found
+            macros |= {name: macro for name, macro in vars(module).items() if callable(macro)}
+        return macros
 
     def file(self, view: Mapping[str, Any], name: str) -> str:
         """Return the text of a file.
@@ -208,7 +208,7 @@ class Templates:
         """
         template = self.environment.get_template(f"helpers/{name}.py.jinja")
         module: Any = template.make_module(dict(given))
-        needs, imports = (tuple(getattr(module, each, ())) for each in ("needs", "imports"))
+        needs, imports = (tuple(getattr(module, attr, ())) for attr in ("needs", "imports"))
         return Helper(name, needs, imports, getattr(module, "why", ""), str(module))
 
 

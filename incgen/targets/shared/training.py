@@ -176,19 +176,19 @@ def _bindings(source: str, name: str) -> int:
 
 def steps(transforms: tuple[Transform, ...], graph: Graph) -> list[Step]:
     """Return transforms with their sizes; without one of its own it is that of the network."""
-    shape, found, least = graph.input, list[Step](), 0
+    shape, result, least = graph.input, list[Step](), 0
     assert shape.height is not None and shape.width is not None
-    for each in transforms:
-        args: dict[str, Any] = dict(each.args)
+    for transform in transforms:
+        args: dict[str, Any] = dict(transform.args)
         size = args.pop("size", None)
         both = (shape.height, shape.width) if size is None else (int(size), int(size))
-        if each.name == "multi_crop":
+        if transform.name == "multi_crop":
             args["sides"] = [round(min(both) * scale / 7) for scale in _SCALES]
-        elif each.name in ("center_crop", "ten_crop"):
+        elif transform.name in ("center_crop", "ten_crop"):
             args["checked"] = least < max(both)
-        least = least if each.name in ("flip", "color") else min(both)
-        found.append(Step(each.name, both, args))
-    return found
+        least = least if transform.name in ("flip", "color") else min(both)
+        result.append(Step(transform.name, both, args))
+    return result
 
 
 def fraction(value: float) -> str:

@@ -147,8 +147,8 @@ def _form(
     args = tuple(a.name for a in unit.head.arguments if a.name in said)
     defaults = df.unit_defaults(unit)
     # If some uses set a window, the others pass the unit's own.
-    found = [use.get("window", defaults.get("window")) for use in uses] if "window" in said else []
-    windows = [window for window in found if isinstance(window, df.WindowValue)]
+    given = [use.get("window", defaults.get("window")) for use in uses] if "window" in said else []
+    windows = [window for window in given if isinstance(window, df.WindowValue)]
     one = ex.Literal(1)
     strided = any(w.stride != (one, one) for w in windows)
     return UnitForm(

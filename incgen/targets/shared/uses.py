@@ -74,13 +74,13 @@ class Uses(Writer):
         """Return the arguments of a use, including defaults that depend on it."""
         if instance.definition.kind == "unit":
             return self.unit_given(instance, shape)
-        found: Given = {}
+        given: Given = {}
         for formal in instance.definition.parameters:
             if formal.name in instance.args or not isinstance(formal.default, ex.Literal):
                 value = self.resolved(instance.args.get(formal.name, formal.default), shape)
                 assert isinstance(value, Expression)
-                found[formal.name] = value
-        return found
+                given[formal.name] = value
+        return given
 
     def said(self, instance: df.Instance, shape: Symbol) -> dict[str, df.ArgumentValue]:
         """Return the arguments that a use of a unit sets, or that a unit around it passes on."""
@@ -95,24 +95,24 @@ class Uses(Writer):
         """Return the arguments of a use of a unit."""
         unit, values = instance.definition, self.said(instance, shape)
         form = self.file.unit_forms[unit]
-        found: Given = {}
+        given: Given = {}
         for name, value in values.items():
             if isinstance(value, df.WindowValue):
-                found["kernel"] = _numbers(value.kernel, form.square_kernel)
+                given["kernel"] = _numbers(value.kernel, form.square_kernel)
                 if form.strided:
-                    found["stride"] = _numbers(value.stride, form.square_stride)
+                    given["stride"] = _numbers(value.stride, form.square_stride)
             elif name != "init" and name not in BORDERS:
                 assert isinstance(value, Expression)
-                found[name] = value
+                given[name] = value
         everything = {**df.unit_defaults(unit), **values}
         if form.padding:
-            found["padding"] = self.use_padding(unit, everything)
+            given["padding"] = self.use_padding(unit, everything)
         elif "border" in form.args:
-            found["padding"] = self.border(unit, four_sides(everything["border"]))
+            given["padding"] = self.border(unit, four_sides(everything["border"]))
         if self.gives_starts and "init" in form.args:
             start = self.start(instance, everything)
-            found |= {} if start is None else {"init": start}
-        return found
+            given |= {} if start is None else {"init": start}
+        return given
 
     def start(self, instance: df.Instance, args: Args) -> Code | None:
         """Return the initialiser of the kernels of a unit's head, if a use sets one."""

@@ -45,12 +45,12 @@ class Words:
                 *self._handed_on(definition, parameter),
                 *compared_words(definition.body, parameter),
             ]
-            found = {v for v in values if v in PAD_WORDS or type(v) is int}
-            if not any(isinstance(value, str) for value in found):
-                found.clear()
+            cases = {v for v in values if v in PAD_WORDS or type(v) is int}
+            if not any(isinstance(value, str) for value in cases):
+                cases.clear()
             elif self.opened.has(definition, parameter):
-                found.update(PAD_WORDS)
-            self._paddings[key] = sorted(found, key=str)
+                cases.update(PAD_WORDS)
+            self._paddings[key] = sorted(cases, key=str)
         return self._paddings[key]
 
     def _handed_on(self, definition: df.Definition, parameter: str) -> Iterator[object]:
@@ -79,9 +79,9 @@ class Words:
         if here:
             return here
         inner = [
-            found
+            taken
             for element, name in df.given_on(definition, parameter)
-            if isinstance(element, df.Instance) and (found := self.taken(element.definition, name))
+            if isinstance(element, df.Instance) and (taken := self.taken(element.definition, name))
         ]
         if not inner:
             return []

@@ -75,20 +75,20 @@ class Writer(ABC):
     def formals(self) -> list[Parameter]:
         """Return the parameters of the definition with their defaults; those without come first."""
         if self.unit is None:
-            found = [(f.name, _constant(f.default)) for f in self.definition.parameters]
-            return sorted(found, key=lambda parameter: parameter[1] is not None)
+            formals = [(f.name, _constant(f.default)) for f in self.definition.parameters]
+            return sorted(formals, key=lambda parameter: parameter[1] is not None)
         assert self.definition.head is not None
-        kept = [each for each in self.definition.head.arguments if each.name in self.unit.args]
-        found = [
+        kept = [a for a in self.definition.head.arguments if a.name in self.unit.args]
+        formals = [
             self.unit_formal(self.unit, argument)
             for argument in kept
             if self.gives_starts or argument.kind is not Kind.INITIALIZER
         ]
-        required = [parameter for parameter in found if parameter[1] is None]
+        required = [parameter for parameter in formals if parameter[1] is None]
         required.sort(key=lambda parameter: parameter[0] == "kernel")  # after the channels
         one = ONE if self.unit.square_stride else ex.Tuple((ONE, ONE))
         strided: list[Parameter] = [("stride", one)] if self.unit.strided else []
-        return [*required, *strided, *(each for each in found if each[1] is not None)]
+        return [*required, *strided, *(p for p in formals if p[1] is not None)]
 
     def unit_formal(self, unit: UnitForm, argument: Argument) -> Parameter:
         """Return the parameter for an argument of a unit's head."""
@@ -155,8 +155,8 @@ class Writer(ABC):
 
     def refusals(self) -> list[Node]:
         """Return statements that refuse words of parameters for which there is no code."""
-        found = (self.file.words.refusal(self.definition, name) for name, _ in self.formals())
-        return [node for nodes in found for node in nodes]
+        refusals = (self.file.words.refusal(self.definition, name) for name, _ in self.formals())
+        return [node for nodes in refusals for node in nodes]
 
     # ------------------------------------------------------------ what a target writes
 

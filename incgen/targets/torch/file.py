@@ -26,12 +26,12 @@ class File(ClassFile):
 
     def op_alone(self, op: str, args: Args, place: Place) -> Sequence[Code]:
         """Return the module that an op is written as, by itself, or a function and a module."""
-        found = layer(op, _in_unit(args, place.unit), place)
-        return found.apart or (found.module,)
+        result = layer(op, _in_unit(args, place.unit), place)
+        return result.apart or (result.module,)
 
     def decays(self, classes: Sequence[Node]) -> bool:
         """Return whether a constructor lists rates of weight decay."""
-        nodes = [node for each in classes if isinstance(each, Class) for node in each.init]
+        nodes = [node for cls in classes if isinstance(cls, Class) for node in cls.init]
         return any(isinstance(node, Op) and node.name == "decays" for node in nodes)
 
 

@@ -117,10 +117,10 @@ def _dense(args: Args, place: Place) -> Layer:
     facts = {name: args[name] for name in ("features", "bias")}
     facts["inputs"] = flat_size(place.shape)
     # The types of nn.Linear say that it has a bias; those of nn.Conv2d, that it may have one.
-    found = tuple(replace(weight, known=True) for weight in weights(args))
+    known = tuple(replace(weight, known=True) for weight in weights(args))
     if not place.shape.is_map:
-        return Layer(Op("dense", facts), weights=found)
-    return Layer(Op("dense_of_map", facts), (Op("flatten", {}), Op("dense", facts)), found)
+        return Layer(Op("dense", facts), weights=known)
+    return Layer(Op("dense_of_map", facts), (Op("flatten", {}), Op("dense", facts)), known)
 
 
 # ---------------------------------------------------------------- normalisation

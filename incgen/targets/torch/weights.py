@@ -94,9 +94,9 @@ def kernels(op: str, args: Args) -> tuple[Weight, ...]:
     """Return the kernels of an op for a use of a unit; their decay is up to the unit."""
     match op:
         case "depthwise_conv":
-            found = weights(args, (), depthwise_fans(args))
+            every = weights(args, (), depthwise_fans(args))
         case "separable_conv":
-            found = separable_weights(args)
+            every = separable_weights(args)
         case _:
-            found = weights(args)
-    return tuple(replace(each, l2=ZERO) for each in found if each.path[-1] == "weight")
+            every = weights(args)
+    return tuple(replace(weight, l2=ZERO) for weight in every if weight.path[-1] == "weight")

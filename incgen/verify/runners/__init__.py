@@ -41,23 +41,23 @@ class RunnerModule:
 
     def make(self, graph: Graph, source: str, dtype: str) -> InferenceRunner:
         """Return a runner of a source text."""
-        made: InferenceRunner = self._found("", f"{self.name}Runner")(graph, source, dtype)
+        made: InferenceRunner = self._member("", f"{self.name}Runner")(graph, source, dtype)
         return made
 
     def trained(
         self, runner: InferenceRunner, recipe: Recipe, source: str, epoch: int, total: int
     ) -> Trained:
         """Return a model that a script trains, in steps that make epochs and a whole training."""
-        kind = self._found("_training", f"{self.name}Trained")
+        kind = self._member("_training", f"{self.name}Trained")
         made: Trained = kind(runner, recipe, source, epoch, total)
         return made
 
     def forms(self, runner: InferenceRunner, folder: Path, x: Array) -> Iterator[Form]:
         """Yield saved, compiled and exported forms of a model, for an input (N, C, H, W)."""
-        made: Iterator[Form] = self._found("_forms", "forms")(runner, folder, x)
+        made: Iterator[Form] = self._member("_forms", "forms")(runner, folder, x)
         return made
 
-    def _found(self, suffix: str, what: str) -> Any:
+    def _member(self, suffix: str, what: str) -> Any:
         """Return what one of its modules defines."""
         module = importlib.import_module(f"{__name__}.{self.name.lower()}{suffix}")
         return getattr(module, what)

@@ -129,13 +129,13 @@ class Runner(InferenceRunner):
             self.run(total)
             return forward[0]
         try:
-            found = self.gradients(total, [*leaves.values()])
+            gradients = self.gradients(total, [*leaves.values()])
         except Exception as error:  # each framework has its own for what has no gradient
             if not forward:
                 raise
             return replace(forward[-1], failure=error)  # a runner may have to run it again
-        pairs = zip(leaves, found, strict=True)
-        return replace(forward[0], gradients={key: self.ours(key, each) for key, each in pairs})
+        pairs = zip(leaves, gradients, strict=True)
+        return replace(forward[0], gradients={key: self.ours(key, value) for key, value in pairs})
 
     def descend(self, batches: Sequence[Array], rate: float, momentum: float) -> Trajectory:
         """Descend towards random outputs, one step per batch.
@@ -163,8 +163,8 @@ class Runner(InferenceRunner):
         """Return the loss's derivative in a random direction of the input and all parameters."""
         leaves = [*self.leaves(x).values()]
         moves = [
-            self.constant(each)
-            for each in random_inputs.directions((each.shape for each in leaves), seed)
+            self.constant(move)
+            for move in random_inputs.directions((leaf.shape for leaf in leaves), seed)
         ]
 
         def loss() -> Any:
@@ -172,9 +172,9 @@ class Runner(InferenceRunner):
                 return self.loss(self.trained_outputs(leaves[0]), seed)
 
         def moved(steps: int) -> float:
-            self.move(leaves, [steps * each for each in moves])
+            self.move(leaves, [steps * move for move in moves])
             value = self.run(loss)
-            self.move(leaves, [-steps * each for each in moves])
+            self.move(leaves, [-steps * move for move in moves])
             return value
 
         pairs = zip(self.gradients(loss, leaves), moves, strict=True)
@@ -236,7 +236,7 @@ class Runner(InferenceRunner):
         # dropout of another kind is left alone, and will not repeat
         layers = self.layers(model or self.model)
         with self.calling(
-            ((p, each) for p, each in layers if self.rate(each) is not None), masking
+            ((p, layer) for p, layer in layers if self.rate(layer) is not None), masking
         ):
             yield
 

@@ -34,7 +34,7 @@ class ClassRunner(Runner):
         """Return the modules that were made, except the model itself, by their paths."""
 
     def make_model(self, module: ModuleType) -> None:
-        own = [each for each in vars(module).values() if isinstance(each, type)]
+        own = [member for member in vars(module).values() if isinstance(member, type)]
         own = [e for e in own if issubclass(e, self.base) and e.__module__ == module.__name__]
         seen: dict[int, int] = {}
         given: dict[int, dict[str, Any]] = {}
@@ -47,12 +47,14 @@ class ClassRunner(Runner):
             self.model = self.fresh()
         named = dict(self.modules())
         blocks = {
-            path: (type(each).__doc__ or "", given[id(each)])
-            for path, each in named.items()
-            if id(each) in given
+            path: (type(submodule).__doc__ or "", given[id(submodule)])
+            for path, submodule in named.items()
+            if id(submodule) in given
         }
         self.docs = Docs(module.__doc__ or "", blocks, self.has_channels_last)
-        self.lines = {path: seen[id(each)] for path, each in named.items() if id(each) in seen}
+        self.lines = {
+            path: seen[id(submodule)] for path, submodule in named.items() if id(submodule) in seen
+        }
 
     def sized(self, height: int | None, width: int | None) -> AbstractContextManager[None]:
         return nullcontext()  # a module takes any input size
@@ -70,7 +72,9 @@ class ClassRunner(Runner):
             return {names[0]: result}
         if isinstance(result, self.kind):
             raise RunFault(f"the output with heads is {self.word}, not {listed(names)}")
-        found: dict[str, Any] = result._asdict()
-        if list(found) != names:
-            raise RunFault(f"the outputs with heads are {listed(list(found))}, not {listed(names)}")
-        return found
+        outputs: dict[str, Any] = result._asdict()
+        if list(outputs) != names:
+            raise RunFault(
+                f"the outputs with heads are {listed(list(outputs))}, not {listed(names)}"
+            )
+        return outputs

@@ -59,8 +59,8 @@ class FlaxRunner(ClassRunner):
             return state
 
         with jax.enable_x64(False):  # Flax makes parameters in float32 in any case
-            found = self.programs.run(state, np.uint32(self.start))
-        model = nnx.merge(made[0], found)
+            arrays = self.programs.run(state, np.uint32(self.start))
+        model = nnx.merge(made[0], arrays)
         for variable in variables_of(model).values():
             variable.set_value(jnp.asarray(np.asarray(variable[...]), self.dtype))
         return model
@@ -75,24 +75,26 @@ class FlaxRunner(ClassRunner):
         return modules_of(self.made)
 
     def facts_of(self, model: Any) -> Facts:
-        every = variables_of(model)
-        tensors = {key: ours(np.asarray(each[...])) for key, each in every.items()}
-        trained = frozenset(k for k, each in every.items() if isinstance(each, nnx.Param))
+        variables = variables_of(model)
+        tensors = {key: ours(np.asarray(variable[...])) for key, variable in variables.items()}
+        trained = frozenset(
+            k for k, variable in variables.items() if isinstance(variable, nnx.Param)
+        )
         count = sum(value.size for value in tensors.values())
         training = not any(
-            getattr(each, name, False)
-            for _, each in nnx.iter_modules(model)
+            getattr(module, name, False)
+            for _, module in nnx.iter_modules(model)
             for name in ("deterministic", "use_running_average")
         )
         return Facts(tensors, trained, count, self.arguments(), self.docs, training)
 
     def preprocess(self, images: Array) -> Array:
         preprocess = self.of_module("preprocess")
-        found = np.asarray(preprocess(channels_last(images)))
+        result = np.asarray(preprocess(channels_last(images)))
         again = np.asarray(jax.jit(preprocess)(channels_last(images)))
-        if not np.allclose(found, again, rtol=1e-5, atol=1e-5):
+        if not np.allclose(result, again, rtol=1e-5, atol=1e-5):
             raise RunFault("preprocess gives something else under jit")
-        return channels_first(found)
+        return channels_first(result)
 
     # ------------------------------------------------------------ files of weights
 
@@ -110,19 +112,19 @@ class FlaxRunner(ClassRunner):
 
         self.model.eval()
         with self.kept("evaluation"):
-            found = values(heads=False)
+            main = values(heads=False)
             if len(self.graph.outputs) == 1:
-                return found
+                return main
             # Only the network itself asks whether it is in training.
             self.model.deterministic = False
             also = values(heads=True)
-        return found.before(also)
+        return main.before(also)
 
     def called(self, x: Array) -> dict[str, Array]:
         self.model.eval()
-        found: dict[str, Array] = {}
-        self._passed(lambda: found.update(self.main_output(self.model, x)))
-        return found
+        outputs: dict[str, Array] = {}
+        self._passed(lambda: outputs.update(self.main_output(self.model, x)))
+        return outputs
 
     def main_output(self, model: Any, x: Array) -> dict[str, Array]:
         """Return the single output of a model in evaluation."""
@@ -144,14 +146,14 @@ class FlaxRunner(ClassRunner):
                 output = call(*given, **named)
                 if place is not None and isinstance(output, jax.Array):
                     places[place] = output
-                    taken[place] = tuple(each for each in given if isinstance(each, jax.Array))
+                    taken[place] = tuple(value for value in given if isinstance(value, jax.Array))
                 return output
 
             return kept
 
         with self.calling(modules_of(self.model), keeping):
             outputs = self.named(self.model(x), heads=heads)
-        given = {place: tuple(map(self._array, each)) for place, each in taken.items() if inputs}
+        given = {place: tuple(map(self._array, args)) for place, args in taken.items() if inputs}
         return outputs, Values(self._arrays(outputs), self._arrays(places), given)
 
     @contextmanager
@@ -194,7 +196,7 @@ class FlaxRunner(ClassRunner):
     def layers(self, model: Any) -> list[tuple[str, Any]]:
         modules = modules_of(model)
         outer = {name.rpartition(".")[0] for name, _ in modules}
-        return [(name, each) for name, each in modules if name not in outer]
+        return [(name, module) for name, module in modules if name not in outer]
 
     def rate(self, layer: Any) -> float | None:
         plain = type(layer) is nnx.Dropout and not layer.broadcast_dims
@@ -204,9 +206,11 @@ class FlaxRunner(ClassRunner):
         return not layer.deterministic
 
     def statistics(self) -> dict[str, Array]:
-        every = variables_of(self.model).items()
+        variables = variables_of(self.model).items()
         return {
-            key: self._array(each[...]) for key, each in every if isinstance(each, nnx.BatchStat)
+            key: self._array(variable[...])
+            for key, variable in variables
+            if isinstance(variable, nnx.BatchStat)
         }
 
     # ------------------------------------------------------------ what JAX does its own way
@@ -246,27 +250,27 @@ class FlaxRunner(ClassRunner):
 
     def optimizer(self, rate: float, momentum: float) -> Callable[[Callable[[], Any]], float]:
         optimizer = optax.sgd(rate, momentum)
-        state = optimizer.init([each[...] for each in self._trained().values()])
+        state = optimizer.init([variable[...] for variable in self._trained().values()])
 
         def update(loss: Callable[[], Any]) -> float:
             nonlocal state
-            found, (_, gradients) = self._passed(loss, derived=True)
+            total, (_, gradients) = self._passed(loss, derived=True)
             moves, state = self.programs.run(optimizer.update, gradients, state)
             self.move([*self._trained().values()], moves)
-            return float(found)
+            return float(total)
 
         return update
 
     def _trained(self) -> dict[str, Any]:
-        every = variables_of(self.model).items()
-        return {key: each for key, each in every if isinstance(each, nnx.Param)}
+        variables = variables_of(self.model).items()
+        return {key: variable for key, variable in variables if isinstance(variable, nnx.Param)}
 
     def leaves(self, x: Array) -> dict[str, Any]:
         return {"input": Input(self.tensor(x)), **self._trained()}
 
     def move(self, leaves: Sequence[Any], moves: Sequence[Any]) -> None:
-        for each, move in zip(leaves, moves, strict=True):
-            each.set_value(jnp.asarray(np.asarray(each.get_value()) + np.asarray(move)))
+        for leaf, move in zip(leaves, moves, strict=True):
+            leaf.set_value(jnp.asarray(np.asarray(leaf.get_value()) + np.asarray(move)))
 
     def gradients(self, loss: Callable[[], Any], leaves: Sequence[Any]) -> Sequence[Any]:
         try:
@@ -274,7 +278,7 @@ class FlaxRunner(ClassRunner):
         except Exception:
             self.run(loss)  # what it notes of the pass has values then
             raise
-        return [np.asarray(each) for each in (at_input, *at_weights)]
+        return [np.asarray(gradient) for gradient in (at_input, *at_weights)]
 
     # ------------------------------------------------------------ compiled passes
 
@@ -286,36 +290,36 @@ class FlaxRunner(ClassRunner):
         The pass runs a copy of the model, as JAX demands, whose statistics the model takes over.
         """
         model, value = self.model, start.value if start else jnp.zeros(())
-        weights = [each[...] for each in self._trained().values()]
+        weights = [variable[...] for variable in self._trained().values()]
         self.promised = []
 
         def passed(value: Any, weights: Any) -> tuple[Any, Any]:
             self.model = nnx.clone(model)
-            for each, weight in zip(self._trained().values(), weights, strict=True):
-                each.set_value(weight)
+            for variable, weight in zip(self._trained().values(), weights, strict=True):
+                variable.set_value(weight)
             if start is not None:
                 start.value = value
             result = run()
             rest = nnx.state(self.model, nnx.Not(nnx.Param))
-            return result, (rest, [each for _, each in self.promised])
+            return result, (rest, [traced for _, traced in self.promised])
 
         try:
             if derived:
                 step = jax.value_and_grad(passed, (0, 1), has_aux=True)
-                (result, (rest, kept)), found = self.programs.run(
+                (result, (rest, kept)), gradients = self.programs.run(
                     step, value, weights, derived=True
                 )
             else:
                 result, (rest, kept) = self.programs.run(passed, value, weights)
-                found = None, []
+                gradients = None, []
         finally:
             self.model = model
             if start is not None:
                 start.value = value
         nnx.update(model, rest)
-        for (array, _), each in zip(self.promised, kept, strict=True):
-            array[...] = channels_first(np.asarray(each))
-        return result, found
+        for (array, _), actual in zip(self.promised, kept, strict=True):
+            array[...] = channels_first(np.asarray(actual))
+        return result, gradients
 
     def _array(self, value: Any) -> Array:
         """Return a value as an array; what is being traced gets its numbers after the pass."""

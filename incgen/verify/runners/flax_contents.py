@@ -35,17 +35,17 @@ class Input:
 
 def modules_of(model: Any) -> list[tuple[str, Any]]:
     """Return the modules inside a model by their paths."""
-    return [(".".join(map(str, path)), each) for path, each in nnx.iter_modules(model) if path]
+    return [(".".join(map(str, path)), module) for path, module in nnx.iter_modules(model) if path]
 
 
 def variables_of(model: Any) -> dict[str, Any]:
     """Return the variables of a model by key, those that a weights file has."""
-    found = {}
-    for path, each in nnx.iter_graph(model):
-        if isinstance(each, (nnx.Param, nnx.BatchStat)):
+    variables = {}
+    for path, value in nnx.iter_graph(model):
+        if isinstance(value, (nnx.Param, nnx.BatchStat)):
             *parts, name = map(str, path)
-            found[".".join((*parts, _NAMES.get(name, name)))] = each
-    return dict(sorted(found.items()))
+            variables[".".join((*parts, _NAMES.get(name, name)))] = value
+    return dict(sorted(variables.items()))
 
 
 def ours(value: Array) -> Array:

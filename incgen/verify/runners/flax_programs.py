@@ -54,8 +54,8 @@ class Programs:
         compiled = self._compiled[known]
 
         def run(*given: Any) -> Any:
-            found = compiled(program.consts, *jax.tree.leaves(given))
-            return jax.tree.unflatten(jax.tree.structure(shapes), found)
+            leaves = compiled(program.consts, *jax.tree.leaves(given))
+            return jax.tree.unflatten(jax.tree.structure(shapes), leaves)
 
         return run
 

@@ -58,31 +58,31 @@ class FlaxTrained(Trained):
 
     def _masks(self, batch: int, number: int) -> dict[str, Any]:
         """Return what each dropout layer multiplies by in a step, by the path of the layer."""
-        places, found = self.runner.places, {}
+        places, masks = self.runner.places, {}
         for path, layer in modules_of(self.model):
             if isinstance(layer, nnx.Dropout):
                 place = places.name_of(path) or path
                 shape = self.runner.graph.nodes[places.numbers[place]].shape
                 kept = inputs.kept(place, (batch, *shape.sizes), layer.rate, number)
-                found[path] = self.runner.tensor(kept)
-        return found
+                masks[path] = self.runner.tensor(kept)
+        return masks
 
     def state(self) -> dict[str, dict[str, Array]]:
-        found: dict[str, dict[str, Array]] = {kind: {} for kind in _STATES.values()}
-        keys = {id(each): key for key, each in variables_of(self.model).items()}
-        paths = {path: keys[id(each)] for path, each in _flat(nnx.state(self.model, nnx.Param))}
-        for path, each in _flat(nnx.state(self.parts["optimizer"])):
+        states: dict[str, dict[str, Array]] = {kind: {} for kind in _STATES.values()}
+        keys = {id(variable): key for key, variable in variables_of(self.model).items()}
+        paths = {path: keys[id(param)] for path, param in _flat(nnx.state(self.model, nnx.Param))}
+        for path, value in _flat(nnx.state(self.parts["optimizer"])):
             name = next((part for part in path if part in _STATES), None)
             if name is None:
                 continue
             kind, key = _STATES[name], paths[path[path.index(name) + 1 :]]
             if kind == "mean square":
-                found[kind][key] = ours(np.asarray(each[...]))
+                states[kind][key] = ours(np.asarray(value[...]))
             elif self.heavy:
-                found[kind][key] = self._sign * ours(np.asarray(each[...]))
+                states[kind][key] = self._sign * ours(np.asarray(value[...]))
         average = self.parts.get("average")
         return {
-            **found,
+            **states,
             "tensor": _arrays(variables_of(self.model)),
             "average": {} if average is None else _arrays(variables_of(average)),
         }
@@ -118,4 +118,4 @@ def _flat(state: Any) -> list[tuple[tuple[Any, ...], Any]]:
 
 
 def _arrays(variables: Mapping[str, Any]) -> dict[str, Array]:
-    return {key: ours(np.asarray(each[...])) for key, each in variables.items()}
+    return {key: ours(np.asarray(variable[...])) for key, variable in variables.items()}

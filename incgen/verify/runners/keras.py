@@ -120,18 +120,18 @@ class KerasRunner(Runner):
 
     def _with_places(self) -> tuple[Any, list[str]]:
         names = {_path(layer.name) for layer in self.model.layers}
-        found: dict[str, Any] = {}
+        places: dict[str, Any] = {}
         for layer in self.model.layers:
             name, end = _path(layer.name).removesuffix(".stride"), f"{_path(layer.name)}.stride"
             place = None if end in names else self.places.name_of(name)
             if place is not None and isinstance(layer.output, keras.KerasTensor):
-                found[place] = layer.output
+                places[place] = layer.output
         outputs = self.named(self.model.output)
         if list(outputs) != list(self.graph.outputs):
             stated = ", ".join(self.graph.outputs)
             raise RunFault(f"the outputs are {', '.join(outputs)}, not {stated}")
-        ends = [*found.values(), *outputs.values()]
-        return keras.Model(self.model.inputs, ends), list(found)
+        ends = [*places.values(), *outputs.values()]
+        return keras.Model(self.model.inputs, ends), list(places)
 
     def another(self, seed: int, arguments: Mapping[str, Any]) -> Facts:
         self.seed(seed)
@@ -149,14 +149,14 @@ class KerasRunner(Runner):
 
     def preprocess(self, images: Array) -> Array:
         preprocess = self.of_module("preprocess")
-        found = np.asarray(preprocess(channels_last(images)))
+        result = np.asarray(preprocess(channels_last(images)))
         # also in a graph, as in a TensorFlow input pipeline
         again = np.asarray(
             tf.function(preprocess, autograph=False)(tf.constant(channels_last(images)))
         )
-        if not np.allclose(found, again, rtol=1e-5, atol=1e-5):
+        if not np.allclose(result, again, rtol=1e-5, atol=1e-5):
             raise RunFault("preprocess gives something else in a graph")
-        return channels_first(found)
+        return channels_first(result)
 
     # ------------------------------------------------------------ files of weights
 
@@ -180,15 +180,17 @@ class KerasRunner(Runner):
 
     def layers(self, model: Any) -> list[tuple[str, Any]]:
         inputs = keras.layers.InputLayer
-        return [(_path(each.name), each) for each in model.layers if not isinstance(each, inputs)]
+        return [
+            (_path(layer.name), layer) for layer in model.layers if not isinstance(layer, inputs)
+        ]
 
     def rate(self, layer: Any) -> float | None:
         plain = type(layer) is keras.layers.Dropout
         return layer.rate if plain and layer.noise_shape is None and layer.seed is None else None
 
     def statistics(self) -> dict[str, Array]:
-        every = variables_of(self.model)
-        return {key: np.asarray(v) for key, v in every.items() if not v.trainable}
+        variables = variables_of(self.model)
+        return {key: np.asarray(v) for key, v in variables.items() if not v.trainable}
 
     def _values(self, results: list[Any], inputs: bool) -> Values:
         arrays = [channels_first(np.asarray(value)) for value in results]
@@ -207,7 +209,7 @@ class KerasRunner(Runner):
     def arrays(self, results: Any) -> dict[str, Array]:
         """Return the outputs of a model as arrays."""
         return {
-            name: channels_first(np.asarray(each)) for name, each in self.named(results).items()
+            name: channels_first(np.asarray(output)) for name, output in self.named(results).items()
         }
 
     # ------------------------------------------------------------ what TensorFlow does its own way
@@ -229,8 +231,8 @@ class KerasRunner(Runner):
         return (shape[0], shape[3], shape[1], shape[2]) if len(shape) == 4 else shape
 
     def ours(self, key: str, value: Any) -> Array:
-        found = np.asarray(value)
-        return channels_first(found) if key == "input" else laid_out(self.model, key, found)
+        array = np.asarray(value)
+        return channels_first(array) if key == "input" else laid_out(self.model, key, array)
 
     def trained_outputs(self, x: Any) -> dict[str, Any]:
         return self.named(self.model(tf.identity(x), training=True))
@@ -244,28 +246,28 @@ class KerasRunner(Runner):
 
         def update(loss: Callable[[], Any]) -> float:
             with tf.GradientTape() as tape:
-                found = loss()
+                total = loss()
             if variables:
-                gradients = tape.gradient(found, [v.value for v in variables])
+                gradients = tape.gradient(total, [v.value for v in variables])
                 optimizer.apply_gradients(zip(gradients, variables, strict=True))
-            return float(found)
+            return float(total)
 
         return update
 
     def leaves(self, x: Array) -> dict[str, Any]:
-        every = variables_of(self.model)
-        trained = {key: each.value for key, each in every.items() if each.trainable}
+        variables = variables_of(self.model)
+        trained = {key: variable.value for key, variable in variables.items() if variable.trainable}
         return {"input": tf.Variable(self.tensor(x)), **trained}
 
     def move(self, leaves: Sequence[Any], moves: Sequence[Any]) -> None:
-        for each, move in zip(leaves, moves, strict=True):
-            each.assign_add(move)
+        for leaf, move in zip(leaves, moves, strict=True):
+            leaf.assign_add(move)
 
     def gradients(self, loss: Callable[[], Any], leaves: Sequence[Any]) -> Sequence[Any]:
         with tf.GradientTape() as tape:
             total = loss()
-        found: Sequence[Any] = tape.gradient(total, list(leaves), unconnected_gradients="zero")
-        return found
+        gradients: Sequence[Any] = tape.gradient(total, list(leaves), unconnected_gradients="zero")
+        return gradients
 
     def forget(self) -> None:
         self._others.clear()

@@ -77,7 +77,7 @@ class _Forms:
             with tf.GradientTape() as tape:
                 results = runner.named(model(y, training=True))
                 loss = runner.loss(results, 0, count)
-            variables = [each.value for each in model.trainable_variables]
+            variables = [variable.value for variable in model.trainable_variables]
             return results, tape.gradient(loss, variables, unconnected_gradients="zero")
 
         with runner.dropout(0, model, count):
@@ -87,5 +87,5 @@ class _Forms:
         for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
             outputs[f"{GRADIENT}{variable.path}"] = np.asarray(gradient)
         penalty = np.asarray([float(sum(model.losses))])
-        variables = {each.path: np.asarray(each) for each in model.weights}
+        variables = {weight.path: np.asarray(weight) for weight in model.weights}
         return {**outputs, "penalty": penalty, **variables}

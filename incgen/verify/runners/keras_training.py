@@ -27,26 +27,26 @@ class KerasTrained(Trained):
         if self.recipe.average is not None:
             average = self.runner.fresh()
             self.callbacks.append(self.script.Average(self.model, average))
-        for each in self.callbacks:
-            each.set_model(self.compiled)
-            each.on_train_begin()
+        for callback in self.callbacks:
+            callback.set_model(self.compiled)
+            callback.on_train_begin()
 
     def step(self, x: Array, labels: Array, number: int) -> float:
-        for each in self.callbacks:
-            each.on_train_batch_begin(number)
+        for callback in self.callbacks:
+            callback.on_train_batch_begin(number)
         self.compiled.reset_metrics()
         images = channels_last(x)
         with self.runner.dropout(number, self.model):
             logs = self.compiled.train_on_batch(images, labels, return_dict=True)
-        for each in self.callbacks:
-            each.on_train_batch_end(number, logs)
+        for callback in self.callbacks:
+            callback.on_train_batch_end(number, logs)
         return float(logs["loss"])
 
     def state(self) -> dict[str, dict[str, Array]]:
         optimizer = self.compiled.optimizer
         variables = variables_of(self.model)
-        keys = {id(each): key for key, each in variables.items()}
-        trained = [keys[id(each)] for each in self.model.trainable_variables]
+        keys = {id(variable): key for key, variable in variables.items()}
+        trained = [keys[id(variable)] for variable in self.model.trainable_variables]
         rule = self.recipe.optimizer
         sgd = isinstance(rule, Sgd)
         sign = -1.0 if isinstance(rule, Sgd) and rule.rate_inside else 1.0  # Keras' own adds it

@@ -68,9 +68,9 @@ class OnnxRunner(InferenceRunner):
     def facts(self) -> Facts:
         proto = onnx.load_from_string(self.whole[1])
         tensors = {
-            each.name: numpy_helper.to_array(each)
-            for each in proto.graph.initializer
-            if "/" not in each.name  # which is a constant
+            tensor.name: numpy_helper.to_array(tensor)
+            for tensor in proto.graph.initializer
+            if "/" not in tensor.name  # which is a constant
         }
         trained = {key for key, tensor in self.graph.tensors().items() if tensor.trained}
         count = sum(value.size for value in tensors.values())
@@ -87,7 +87,7 @@ class OnnxRunner(InferenceRunner):
         """Compare the shapes that the ONNX project infers, and check the file as it does."""
         model, data = self.whole
         proto = onnx.load_from_string(data)
-        stated = {each.name: each for each in (*proto.graph.value_info, *proto.graph.output)}
+        stated = {info.name: info for info in (*proto.graph.value_info, *proto.graph.output)}
         known = _inferred(proto)
         for node in self.graph.nodes[1:]:
             value, wanted = model.values[node.path], ("batch", *node.shape.sizes)
@@ -121,8 +121,8 @@ class OnnxRunner(InferenceRunner):
         opset = helper.make_opsetid("", Options().opset)
         proto = helper.make_model(graph, opset_imports=[opset])
         proto.ir_version = helper.find_min_ir_version_for([opset])
-        (found,) = runner_of(proto.SerializeToString(), self.dtype)([result], images)
-        return found
+        (output,) = runner_of(proto.SerializeToString(), self.dtype)([result], images)
+        return output
 
     # ------------------------------------------------------------ files of weights
 
@@ -159,8 +159,8 @@ class OnnxRunner(InferenceRunner):
     def _all(self) -> Run:
         """Return what runs the model with every value as an output."""
         proto = onnx.load_from_string(self.whole[1])
-        named = {each.name for each in proto.graph.output}
-        proto.graph.output.extend(each for each in proto.graph.value_info if each.name not in named)
+        named = {output.name for output in proto.graph.output}
+        proto.graph.output.extend(info for info in proto.graph.value_info if info.name not in named)
         return runner_of(proto.SerializeToString(), self.dtype)
 
     @cached_property
@@ -171,9 +171,9 @@ class OnnxRunner(InferenceRunner):
     def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
         values = self.whole[0].values
         names = [*dict.fromkeys(v for v in values.values() if v != pixels.INPUT)]
-        found = {pixels.INPUT: x, **dict(zip(names, self._all(names, x), strict=True))}
+        arrays = {pixels.INPUT: x, **dict(zip(names, self._all(names, x), strict=True))}
         nodes = self.graph.nodes
-        places = {path: found[value] for path, value in values.items()}
+        places = {path: arrays[value] for path, value in values.items()}
         outputs = {name: places[nodes[number].path] for name, number in self.graph.outputs.items()}
         taken = {
             node.path: tuple(places[nodes[number].path] for number in node.inputs)
@@ -188,8 +188,8 @@ class OnnxRunner(InferenceRunner):
     def outputs_of(self, run: Run, x: Array) -> dict[str, Array]:
         """Return the single output of a model without heads."""
         name = next(iter(self.graph.outputs))
-        (found,) = run([name], x)
-        return {name: found}
+        (output,) = run([name], x)
+        return {name: output}
 
     def forget(self) -> None:
         self.use({})
@@ -220,7 +220,7 @@ def _inferred(proto: onnx.ModelProto) -> dict[str, onnx.ValueInfoProto]:
     for output in bare.graph.output:
         output.type.tensor_type.ClearField("shape")
     graph = shape_inference.infer_shapes(bare, data_prop=True).graph
-    return {each.name: each for each in (*graph.value_info, *graph.output)}
+    return {info.name: info for info in (*graph.value_info, *graph.output)}
 
 
 def _sizes(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:

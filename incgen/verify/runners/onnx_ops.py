@@ -52,9 +52,9 @@ def _windows(
             count -= (count - 1) * step >= size + before
             full[axis] = before, max((count - 1) * step + span - size - before, after)
     padded = np.pad(x, ((0, 0), (0, 0), *full), constant_values=value)
-    spans = [(taps - 1) * each + 1 for taps, each in zip(kernel, dilations, strict=True)]
-    found: Array = sliding_window_view(padded, spans, axis=(2, 3))
-    return found[:, :, :: strides[0], :: strides[1], :: dilations[0], :: dilations[1]]
+    spans = [(taps - 1) * dilation + 1 for taps, dilation in zip(kernel, dilations, strict=True)]
+    windows: Array = sliding_window_view(padded, spans, axis=(2, 3))
+    return windows[:, :, :: strides[0], :: strides[1], :: dilations[0], :: dilations[1]]
 
 
 class Conv(OpRun):
@@ -65,18 +65,18 @@ class Conv(OpRun):
     def _run(self, x: Array, kernel: Array, bias: Array | None = None, **given: Any) -> Any:
         taps = list(kernel.shape[2:])
         dilations, strides = given["dilations"] or [1, 1], given["strides"] or [1, 1]
-        spans = [(tap - 1) * each + 1 for tap, each in zip(taps, dilations, strict=True)]
+        spans = [(tap - 1) * dilation + 1 for tap, dilation in zip(taps, dilations, strict=True)]
         borders = _borders(
             x.shape[2:], spans, strides, given["pads"], given["auto_pad"] or "NOTSET"
         )
         seen = _windows(x, taps, strides, borders, value=0.0, dilations=dilations)
         groups = given["group"] or 1
         parts = zip(np.split(seen, groups, 1), np.split(kernel, groups), strict=True)
-        found = np.concatenate(
+        output = np.concatenate(
             [np.tensordot(part, rows, ((1, 4, 5), (1, 2, 3))) for part, rows in parts], axis=-1
         )
-        found = np.moveaxis(found, -1, 1)
-        return (found if bias is None else found + bias.reshape(1, -1, 1, 1),)
+        output = np.moveaxis(output, -1, 1)
+        return (output if bias is None else output + bias.reshape(1, -1, 1, 1),)
 
 
 class _Pool(OpRun):

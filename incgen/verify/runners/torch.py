@@ -52,8 +52,8 @@ def settings() -> dict[str, Any]:
         "torch.backends.mkldnn": torch.backends.mkldnn.enabled,
         "torch.backends.quantized.engine": torch.backends.quantized.engine,
         "torch.autocast": [
-            (torch.is_autocast_enabled(each), torch.get_autocast_dtype(each))
-            for each in ("cpu", "cuda")
+            (torch.is_autocast_enabled(device), torch.get_autocast_dtype(device))
+            for device in ("cpu", "cuda")
         ],
         "torch.set_warn_always": torch.is_warn_always_enabled(),
     }
@@ -85,13 +85,13 @@ class TorchRunner(ClassRunner):
         torch.manual_seed(seed)
 
     def modules(self) -> list[tuple[str, Any]]:
-        return [(name, each) for name, each in self.model.named_modules() if name]
+        return [(name, module) for name, module in self.model.named_modules() if name]
 
     def facts_of(self, model: nn.Module) -> Facts:
         state = {k: v for k, v in model.state_dict().items() if not k.endswith(_COUNTER)}
-        trained = frozenset(key for key, each in model.named_parameters() if each.requires_grad)
+        trained = frozenset(key for key, param in model.named_parameters() if param.requires_grad)
         count = sum(value.numel() for value in state.values())
-        training = all(each.training for each in model.modules())
+        training = all(module.training for module in model.modules())
         return Facts(arrays(state), trained, count, self.arguments(), self.docs, training)
 
     def preprocess(self, images: Array) -> Array:
@@ -156,10 +156,10 @@ class TorchRunner(ClassRunner):
         self.model.train()
         self.steps += 1
         torch.manual_seed(UNUSUAL + self.steps)  # random values differ in each step
-        found = self._recorded(x, inputs)
+        result = self._recorded(x, inputs)
         if torch.initial_seed() != UNUSUAL + self.steps:
             raise RunFault("it sets the seed of PyTorch's random numbers in training")
-        return found
+        return result
 
     def _recorded(
         self, x: Tensor, inputs: bool, *, heads: bool = True
@@ -177,19 +177,21 @@ class TorchRunner(ClassRunner):
 
             return hook
 
-        named = ((self.places.name_of(n), each) for n, each in self.model.named_modules() if n)
+        named = ((self.places.name_of(n), m) for n, m in self.model.named_modules() if n)
         before = x.detach().clone()
         with ExitStack() as stack:
-            for place, each in named:
+            for place, submodule in named:
                 if place is not None:
-                    stack.callback(each.register_forward_hook(keep(place)).remove)
+                    stack.callback(submodule.register_forward_hook(keep(place)).remove)
             outputs = self.named(self.model(x), heads=heads)
         if not torch.equal(before, x):
             raise RunFault("it changes its input")
         return outputs, Values(arrays(outputs), places, taken)
 
     def layers(self, model: nn.Module) -> list[tuple[str, Any]]:
-        return [(name, each) for name, each in model.named_modules() if not list(each.children())]
+        return [
+            (name, module) for name, module in model.named_modules() if not list(module.children())
+        ]
 
     def rate(self, layer: Any) -> float | None:
         return layer.p if type(layer) is nn.Dropout and not layer.inplace else None
@@ -236,31 +238,31 @@ class TorchRunner(ClassRunner):
         return hasattr(self.model, "regularization_loss")
 
     def penalty(self) -> Tensor:
-        found: Tensor = self.model.regularization_loss() if self.penalised else torch.zeros(())
-        return found
+        penalty: Tensor = self.model.regularization_loss() if self.penalised else torch.zeros(())
+        return penalty
 
     def optimizer(self, rate: float, momentum: float) -> Callable[[Callable[[], Any]], float]:
         parameters = list(self.model.parameters())
         optimizer = torch.optim.SGD(parameters, rate, momentum) if parameters else None
 
         def update(loss: Callable[[], Any]) -> float:
-            found = loss()
+            total = loss()
             if optimizer is not None:
                 optimizer.zero_grad()
-                found.backward()
+                total.backward()
                 optimizer.step()
-            return self.number(found)
+            return self.number(total)
 
         return update
 
     def leaves(self, x: Array) -> dict[str, Any]:
-        trained = {k: each for k, each in self.model.named_parameters() if each.requires_grad}
+        trained = {k: param for k, param in self.model.named_parameters() if param.requires_grad}
         return {"input": self.tensor(x).requires_grad_(), **trained}
 
     def move(self, leaves: Sequence[Any], moves: Sequence[Any]) -> None:
         with torch.no_grad():
-            for each, move in zip(leaves, moves, strict=True):
-                each.add_(move)
+            for leaf, move in zip(leaves, moves, strict=True):
+                leaf.add_(move)
 
     def gradients(self, loss: Callable[[], Any], leaves: Sequence[Any]) -> Sequence[Any]:
         return torch.autograd.grad(loss(), list(leaves), materialize_grads=True)
@@ -270,8 +272,8 @@ class TorchRunner(ClassRunner):
 
 
 def _array(value: Tensor) -> Array:
-    found: Array = value.detach().cpu().numpy().copy()
-    return found
+    array: Array = value.detach().cpu().numpy().copy()
+    return array
 
 
 def arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:

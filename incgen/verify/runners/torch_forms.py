@@ -116,9 +116,9 @@ class _Forms:
         Dropout is disabled, since its masks cannot be passed to every form.
         """
         model = self.twin().train()
-        for each in model.modules():
-            if type(each) is nn.Dropout:
-                each.p = 0.0
+        for module in model.modules():
+            if type(module) is nn.Dropout:
+                module.p = 0.0
         outputs = self.runner.named(change(model)(_channels_last(self.runner.tensor(self.x))))
         self.runner.loss(outputs, 0).backward()
         gradients = {

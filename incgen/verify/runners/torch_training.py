@@ -44,13 +44,13 @@ class TorchTrained(Trained):
             return float(self.script.train_step(**given, rate=rate))
 
     def state(self) -> dict[str, dict[str, Array]]:
-        found: dict[str, dict[str, Array]] = {kind: {} for kind in _STATES.values()}
+        states: dict[str, dict[str, Array]] = {kind: {} for kind in _STATES.values()}
         for key, parameter in self.model.named_parameters():
             for name, value in self.optimizer.state.get(parameter, {}).items():
                 kind = _STATES.get(name)
                 if kind == "mean square" or (kind == "velocity" and self.heavy):
-                    found[kind] |= arrays({key: value})
+                    states[kind] |= arrays({key: value})
         tensors = self.runner.facts_of(self.model).tensors
         averages = self.average.module.state_dict() if self.average is not None else {}
         kept = {key: value for key, value in averages.items() if key in tensors}  # no counters
-        return {**found, "tensor": tensors, "average": arrays(kept)}
+        return {**states, "tensor": tensors, "average": arrays(kept)}

@@ -105,14 +105,14 @@ def read(module: str, function: str, path: Path) -> Checkpoint:
         if module in _waiting:
             _waiting[module] = None
         stack.callback(worker.close)
-        found = worker.listed(function, path, tensorflow.files_of(path) or [path])
+        listing = worker.listed(function, path, tensorflow.files_of(path) or [path])
         tensors: dict[str, Stored] = {}
-        for number, (name, shape, dtype, offset) in enumerate(found["tensors"]):
+        for number, (name, shape, dtype, offset) in enumerate(listing["tensors"]):
             load = partial(worker.values, name, number)
             if offset is not None:  # no need for the library
                 load = partial(plain_values, name, path, dtype, tuple(shape), offset)
             tensors[name] = Stored(name, tuple(shape), dtype, load)
-        return Checkpoint(found["format"], tensors, resources=stack.pop_all())
+        return Checkpoint(listing["format"], tensors, resources=stack.pop_all())
     raise AssertionError
 
 
@@ -167,13 +167,13 @@ class _Worker:
         with extra("weights", "weights"):
             import numpy as np
         where = f"`{name}` cannot be read: "
-        found = self._asked(where, tensor=number)
+        answer = self._asked(where, tensor=number)
         self._idle = False
-        data = np.empty(found["bytes"], "u1")
+        data = np.empty(answer["bytes"], "u1")
         if self._answers.readinto(data.data) < len(data):
             self._fail(where)
         self._idle = True
-        values: Array = data.view(found["dtype"]).reshape(found["shape"])
+        values: Array = data.view(answer["dtype"]).reshape(answer["shape"])
         return values
 
     def _asked(self, where: str = "", **request: object) -> dict[str, Any]:
@@ -185,10 +185,10 @@ class _Worker:
         if not line.endswith(b"\n"):
             self._fail(where)
         self._idle = True
-        found: dict[str, Any] = json.loads(line)
-        if "error" in found:
-            raise WeightsError(found["error"])
-        return found
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise WeightsError(answer["error"])
+        return answer
 
     def _fail(self, where: str = "") -> NoReturn:
         """Describe why the process has ended."""

@@ -116,10 +116,10 @@ def _blob(data: mmap.mmap, where: Range) -> tuple[tuple[int, ...], list[Range], 
         elif number in runs and wire != _VARINT:
             runs[number].append(value)
     shape = tuple(dims) if dims is not None else tuple(old.get(number, 1) for number in _OLD_SHAPE)
-    width, found = (8, runs[_DOUBLES]) if runs[_DOUBLES] else (4, runs[_DATA])
-    if sum(end - start for start, end in found) != width * math.prod(shape):
+    width, ranges = (8, runs[_DOUBLES]) if runs[_DOUBLES] else (4, runs[_DATA])
+    if sum(end - start for start, end in ranges) != width * math.prod(shape):
         raise WeightsError(f"the size of a blob does not match its shape {list(shape)}")
-    return shape, found, f"float{8 * width}"
+    return shape, ranges, f"float{8 * width}"
 
 
 def _dims(data: mmap.mmap, where: Range) -> list[int]:

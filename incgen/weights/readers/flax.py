@@ -17,10 +17,10 @@ from incgen.weights.readers.libraries import extra
 
 def read(path: Path) -> Checkpoint:
     """Open a file."""
-    found = by_name((_stored(*each) for each in _arrays(_loaded(path))), "array")
-    if not found:
+    tensors = by_name((_stored(*entry) for entry in _arrays(_loaded(path))), "array")
+    if not tensors:
         raise WeightsError("it holds no arrays by name")
-    return Checkpoint("Flax", found)
+    return Checkpoint("Flax", tensors)
 
 
 def _loaded(path: Path) -> Any:

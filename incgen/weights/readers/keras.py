@@ -78,12 +78,12 @@ def _opened(file: Any, start: int, stack: ExitStack) -> Checkpoint:
     h5py = library()
     try:
         root = stack.enter_context(h5py.File(file, "r"))
-        found = list(_new(root) if "layers" in root else _old(root))
+        variables = list(_new(root) if "layers" in root else _old(root))
     except WeightsError:
         raise
     except Exception as error:  # h5py raises many kinds of errors for a damaged file
         raise WeightsError(f"not an HDF5 file written by Keras: {first_line(error)}") from error
-    every = (_stored(name, data, start) for name, data in found)
+    every = (_stored(name, data, start) for name, data in variables)
     return Checkpoint("Keras", by_name(every, "variable"), resources=stack.pop_all())
 
 
@@ -149,13 +149,13 @@ def _datasets(group: Any) -> list[tuple[str, Any]]:
             names.append(name)
 
     h5py.h5o.visit(group.id, visit, info=True)  # `visititems` makes an object of each thing
-    found = [(name.decode("utf-8"), group[name]) for name in names]
-    for path, item in found:
+    datasets = [(name.decode("utf-8"), group[name]) for name in names]
+    for path, item in datasets:
         if item.external or item.is_virtual:
             raise WeightsError(f"`{path}` is stored in another file")
         if item.dtype.kind not in "fiu" and not _is_bfloat16(item):
             raise WeightsError(f"`{path}` does not hold numbers")
-    return found
+    return datasets
 
 
 def _is_bfloat16(data: Any) -> bool:

@@ -70,10 +70,10 @@ def read(path: Path) -> Checkpoint:
         if _OBJECTS in shapes
         else {key: key for key in numeric}
     )
-    found = (
+    tensors = (
         _stored(reader, name, key, shapes[key], types[key].name) for name, key in names.items()
     )
-    return Checkpoint("TensorFlow", {tensor.name: tensor for tensor in found})
+    return Checkpoint("TensorFlow", {tensor.name: tensor for tensor in tensors})
 
 
 def _of_objects(reader: Any, keys: list[str], shapes: Mapping[str, list[int]]) -> dict[str, str]:
@@ -100,15 +100,15 @@ def _of_objects(reader: Any, keys: list[str], shapes: Mapping[str, list[int]]) -
     named = {key: called.get(key, key.removesuffix(_VALUE)) for key in keys}
     ends = tuple(f"{name}{_VALUE}" for name in _OPTIMIZERS)
     scopes = tuple(f"{n.rpartition('/')[0]}/" for k, n in named.items() if k.endswith(ends))
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     doubled: list[str] = []
     for key, name in named.items():
         if name.startswith(scopes) or _SLOT in key or not shapes[key]:  # counters
             continue
-        other = found.setdefault(name, key)
+        other = variables.setdefault(name, key)
         if other != key and not np.array_equal(reader.get_tensor(other), reader.get_tensor(key)):
             doubled += [other, key]
-    plain = {name: key for name, key in found.items() if key not in doubled}
+    plain = {name: key for name, key in variables.items() if key not in doubled}
     return plain | {key.removesuffix(_VALUE): key for key in doubled}
 
 

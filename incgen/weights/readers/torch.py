@@ -48,17 +48,17 @@ _UNSUPPORTED = re.compile(r"Unsupported (?:global: GLOBAL|class) (\S+)")
 def read(path: Path) -> Checkpoint:
     """Open a file."""
     content = _loaded(path)
-    found: dict[str, torch.Tensor] = {}
+    values: dict[str, torch.Tensor] = {}
     parts: Counter[str] = Counter()
     for place, key, tensor in _tensors(content, "", set()):
-        found[f"{place}.{key}" if place else key] = tensor
+        values[f"{place}.{key}" if place else key] = tensor
         parts[place] += 1
-    if not found:
+    if not values:
         raise WeightsError(f"it holds no tensors, only {_held(content)}: {_REMEDY}")
-    plain = {key: _unwrapped(key) for key in found}
+    plain = {key: _unwrapped(key) for key in values}
     if len(set(plain.values())) < len(plain):
-        plain = {key: key for key in found}
-    tensors = {plain[key]: _stored(key, value) for key, value in found.items()}
+        plain = {key: key for key in values}
+    tensors = {plain[key]: _stored(key, value) for key, value in values.items()}
     return Checkpoint("PyTorch", tensors, parts=parts)
 
 
@@ -136,8 +136,8 @@ def _harmless() -> list[Any]:
 
 def _refusal(error: Exception) -> str:
     what = "it is damaged or holds more than tensors, which could run programs"
-    found = _UNSUPPORTED.search(str(error))
-    return f"{what} (`{clipped(found[1])}`)" if found else what
+    match = _UNSUPPORTED.search(str(error))
+    return f"{what} (`{clipped(match[1])}`)" if match else what
 
 
 def _stored(key: str, value: torch.Tensor) -> Stored:

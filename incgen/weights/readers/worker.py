@@ -55,7 +55,7 @@ def _serve(reader: Any, answers: BinaryIO) -> None:
                         continue
                     opened.enter_context(checkpoint)
                     tensors = list(checkpoint.tensors.values())
-                    listed = [(each.name, each.shape, each.dtype, each.offset) for each in tensors]
+                    listed = [(t.name, t.shape, t.dtype, t.offset) for t in tensors]
                     _say(answers, format=checkpoint.format, tensors=listed)
                 case {"tensor": int(number)}:
                     _send(tensors[number], patience, answers)

@@ -198,8 +198,8 @@ class Bodies(Modules):
         out = self.behind(join, flow.shape)
         spread = out.is_map and join.kind != "concat"
         codes = [
-            Op("spread", {"value": each.code}) if spread and not each.shape.is_map else each.code
-            for each in values
+            Op("spread", {"value": value.code}) if spread and not value.shape.is_map else value.code
+            for value in values
         ]
         return Flow(Joined(join.kind, tuple(codes)), out, fresh=True)
 
@@ -282,16 +282,16 @@ class Bodies(Modules):
         conditions = [condition for condition, _ in sides]
         earlier = [opposite(condition) for condition in conditions if condition is not None]
         self.level += len(sides) > 1
-        found = []
+        pairs = []
         for number, (condition, body) in enumerate(sides):
             mixed = len(sides) > 1 and not number
             with self.only_if(*earlier[:number], condition):
-                found.append(self.apart(partial(self.filled, slot, body, flow, mixed=mixed)))
+                pairs.append(self.apart(partial(self.filled, slot, body, flow, mixed=mixed)))
         self.level -= len(sides) > 1
-        written = [statements for _, statements in found]
+        written = [statements for _, statements in pairs]
         self.init += branches(list(zip(conditions, written, strict=True)))
-        built = [each for each, _ in found]
-        known = [(c, each) for c, each in zip(conditions, built, strict=True) if c is not None]
+        built = [module for module, _ in pairs]
+        known = [(c, module) for c, module in zip(conditions, built, strict=True) if c is not None]
         whole = self.chosen(IDENTITY, known, built[-1])
         return Flow(whole.call(own(slot), flow.code), out)
 

@@ -116,7 +116,7 @@ def is_nested(module: Code) -> bool:
 
 def hint_of(module: Code) -> str:
     """Return the word for the type of a variable that holds modules of several classes."""
-    kinds = {kind_of(each) for each in _choices(module)} if is_nested(module) else set()
+    kinds = {kind_of(choice) for choice in _choices(module)} if is_nested(module) else set()
     if len(kinds) < 2:
         return ""
     convs = ("conv", "conv_same", "conv_padded")

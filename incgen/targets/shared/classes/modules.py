@@ -148,9 +148,9 @@ class Modules(Scope):
     def known_padding(self, unit: df.Definition, args: Args) -> Expression:
         """Return the padding of one use of a unit; it is not a parameter that carries words."""
         form = self.file.unit_forms[unit]
-        found = padding(args, odd=form.odd)
-        if found.sides is not None:
-            return self.border(unit, found.sides)
+        around = padding(args, odd=form.odd)
+        if around.sides is not None:
+            return self.border(unit, around.sides)
         if not form.same:
             message = f"the padding `same` cannot be passed to `{unit.name}` by a parameter here"
             self.unsupported(
@@ -172,24 +172,24 @@ class Modules(Scope):
         inner = self.part_definition(part)
         outer = {label: self.labels[label].shape for label in captured}
         shapes = {
-            label: parameters_for(captured[label], each.is_map) for label, each in outer.items()
+            label: parameters_for(captured[label], value.is_map) for label, value in outer.items()
         }
-        named = [class_name(each) for each in path if isinstance(each, str)]
+        named = [class_name(word) for word in path if isinstance(word, str)]
         name = self.file.free(self.name + "".join(named))
         writer = type(self)(self.file, name, inner, shape.is_map, self)
         form, written = writer.part_class(part, shapes)
         self.file.written.append(written)
         given: dict[str, Code] = {f.name: ex.Parameter(f.name) for f in inner.parameters}
         for label, value in outer.items():
-            for each, axis in zip(sizes_of(captured[label]), AXES, strict=True):
-                if each in form.sizes:
+            for size, axis in zip(sizes_of(captured[label]), AXES, strict=True):
+                if size in form.sizes:
                     with self.known_at(element.span):
-                        given[each] = value.size(axis)
+                        given[size] = value.size(axis)
         return self.construct(form, given, shape, element.span)
 
     def part_definition(self, part: Part) -> df.Definition:
         """Return a definition made of a part, with the parameters that it uses."""
-        where = ".".join(each for each in part.path if isinstance(each, str))
+        where = ".".join(label for label in part.path if isinstance(label, str))
         doc = f"The `{where}` of `{self.name}`." if where else f"A part of `{self.name}`."
         span = part.element.span
         body = df.Body((df.Step(None, None, part.element, False, "", span=span),), span=span)
@@ -207,14 +207,14 @@ class Modules(Scope):
     def size_names(self, labels: list[str]) -> dict[str, str]:
         """Return the prefix of the names of each outer value's sizes in the class of a part."""
         taken = {name for name, _ in self.formals()}
-        found = {}
+        prefixes = {}
         for label in labels:
             name = label
             while taken & {*sizes_of(name)}:
                 name = f"{name}_value"
             taken |= {*sizes_of(name)}
-            found[label] = name
-        return found
+            prefixes[label] = name
+        return prefixes
 
     # ------------------------------------------------------------ containers
 
@@ -251,7 +251,9 @@ class Modules(Scope):
         if branches is None or len(ranks) > 1 or not self.file.printer.has("container"):
             return self.part(join, shape, path)
         with self.inside():
-            modules = [(name, self.module(each, shape, (*path, name))) for name, each in branches]
+            modules = [
+                (name, self.module(branch, shape, (*path, name))) for name, branch in branches
+            ]
         return Op("container", {"kind": join.kind, "branches": tuple(modules)})
 
     def shapes(self) -> dict[str, Symbol]:
@@ -324,7 +326,7 @@ class Modules(Scope):
             with self.known_at(repeat.span):
                 count = self.formula(repeat.count, shape)
                 progress = self.shaper.progress(repeat, shape, {}, ex.Name(variable))
-            if progress.each is not None:
+            if progress.change is not None:
                 return self.part(repeat, shape, path)
             inner = (*path, ex.Name(variable))
             with self.inside():
@@ -366,7 +368,7 @@ def _is_short(elements: list[df.Element]) -> bool:
 
 def _named_branches(join: df.Join) -> list[tuple[str, df.Element]] | None:
     """Return the branches of a join by their names if each has one."""
-    found: list[tuple[str, df.Element]] = []
+    named: list[tuple[str, df.Element]] = []
     for step in join.body.steps:
         assert isinstance(step, df.Step)
         name, element = None, step.element
@@ -375,5 +377,5 @@ def _named_branches(join: df.Join) -> list[tuple[str, df.Element]] | None:
             name = step.label or part_name(element)
         if not name or element is None:
             return None
-        found.append((name, element))
-    return found
+        named.append((name, element))
+    return named

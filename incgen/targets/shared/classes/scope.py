@@ -249,14 +249,14 @@ class Scope(Uses):
             case _:
                 parts = [p for p in ex.children(condition) if isinstance(p, ex.Parameter)]
                 types = [self.type(part.name) for part in parts]
-                words = any(each.words or "str" in each.kinds for each in types)
+                words = any(t.words or "str" in t.kinds for t in types)
         return words or any(map(self.can_fail, ex.children(condition)))
 
     @contextmanager
     def only_if(self, *conditions: Expression | None) -> Iterator[None]:
         """Write what is built only if some conditions hold; None is one that always holds."""
         before = self.guards
-        self.guards += tuple(each for each in conditions if each is not None)
+        self.guards += tuple(condition for condition in conditions if condition is not None)
         yield
         self.guards = before
 
@@ -296,7 +296,7 @@ class Scope(Uses):
     def local(self, path: Path, name: str, kind: object) -> str:
         """Take a variable for a module: one whose module has its place already, or a new one."""
         wanted = (*path[-1:], name)
-        names = (each for each in wanted if isinstance(each, str) and each.isidentifier())
+        names = (word for word in wanted if isinstance(word, str) and word.isidentifier())
         base = next(names, "layer")
         used = self.locals.setdefault((base, kind), [])
         variable = next((known for known in used if known not in self.busy), None)

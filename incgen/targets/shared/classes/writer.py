@@ -211,8 +211,8 @@ class ClassWriter(Bodies):
             with self.inside():
                 built = self.side(repeat.body, progress.before, (ex.Name(variable),))
         self.append(built.module)
-        if progress.each is not None:
-            self.init.append(Bind("in_channels", progress.each))
+        if progress.change is not None:
+            self.init.append(Bind("in_channels", progress.change))
         self.level -= 1
         used = variable if variable in names_in(self.init) else "_"
         self.init = [*init, Loop(used, ex.Call("range", (count,)), tuple(self.init))]
