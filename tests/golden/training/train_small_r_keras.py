@@ -371,8 +371,8 @@ class Average(keras.callbacks.Callback):
         self, weights: keras.Model, network: keras.Model, step: int = 0
     ) -> None:
         super().__init__()
-        pairs = zip(network.weights, weights.weights, strict=True)
-        self.network, self.pairs = network, [*pairs]
+        self.network = network
+        self.pairs = [*zip(network.weights, weights.weights, strict=True)]
         for mean, weight in self.pairs:
             mean.assign(weight)
         self.step = step

@@ -249,7 +249,7 @@ def load(
             sampler=batches,
             num_workers=workers,
             pin_memory=device.type == "cuda",
-            worker_init_fn=ignore_interrupts,
+            worker_init_fn=leave_group,
         )
     try:
         for pixels, labels in loader:
@@ -264,10 +264,12 @@ def load(
         )
 
 
-def ignore_interrupts(worker: int) -> None:
-    """Leave it to the main process to react to signals: torchrun sends them to all."""
+def leave_group(worker: int) -> None:
+    """Leave signals to the main process: torchrun sends them to its whole group."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if os.name == "posix":
+        os.setpgrp()
 
 
 class SGD(torch.optim.SGD):
@@ -678,8 +680,12 @@ class Run:
 
     def parts(self) -> dict[str, Any]:
         """Return what changes, by its name in a checkpoint."""
-        parts = {"model": self.model, "optimizer": self.optimizer}
-        return parts | {"scaler": self.scaler, "average": self.average}
+        return {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "scaler": self.scaler,
+            "average": self.average,
+        }
 
     def train(self, images: Tensor, labels: Tensor, rate: float) -> Tensor:
         """Train on a batch; return the loss."""
