@@ -20,7 +20,7 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
-from figures import ROOT, SMALLEST, SPEC, Figure, at_most, option_parser, report
+from figures import ROOT, SMALLEST, SPEC, Figure, at_most, run_script
 from incgen.lsp.starting import made
 from incgen.syntax.format import format_text
 
@@ -204,5 +204,4 @@ def measure() -> list[Figure]:
 
 
 if __name__ == "__main__":
-    option_parser(__doc__).parse_args()
-    report(measure())
+    run_script(__doc__, measure)

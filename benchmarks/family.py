@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import incgen
-from figures import INCGEN, ROOT, SMALLEST, Figure, at_most, option_parser, report, run, seconds
+from figures import INCGEN, ROOT, SMALLEST, Figure, at_most, run, run_script, seconds
 from incgen.targets import TARGETS
 
 BAR_LINES, BAR_SECONDS = 0.5, 1.0
@@ -139,5 +139,4 @@ def lines_of_code(source: str) -> int:
 
 
 if __name__ == "__main__":
-    option_parser(__doc__).parse_args()
-    report(measure())
+    run_script(__doc__, measure)

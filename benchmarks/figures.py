@@ -61,10 +61,17 @@ def zero(name: str, faults: int) -> Figure:
 
 def option_parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser of the options of every benchmark, described by its first paragraph."""
-    parser = argparse.ArgumentParser(description=(description or "").split("\n\n", 1)[0])
+    first = (description or "").split("\n\n", 1)[0]
+    parser = argparse.ArgumentParser(description=first, allow_abbrev=False)
     parser.add_argument("--smallest", action="store_true", help="measure as little as possible")
     parser.add_argument("--json", action="store_true", help="print the figures for `run.py`")
     return parser
+
+
+def run_script(description: str | None, measure: Callable[[], Sequence[Figure]]) -> None:
+    """Measure and print the figures, as a benchmark that has no options of its own."""
+    option_parser(description).parse_args()
+    report(measure())
 
 
 def report(figures: Sequence[Figure]) -> None:

@@ -285,7 +285,7 @@ def import_file(path: Path) -> ModuleType:
 
 
 def main() -> None:
-    """Measure the frameworks named on the command line, or all of them in separate processes."""
+    """Measure the framework named on the command line, or all of them in separate processes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     measures = {"torch": measure_torch, "keras": measure_keras, "flax": measure_flax}
     parser = option_parser(__doc__)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
-from figures import SMALLEST, Figure, at_most, option_parser, report, seconds
+from figures import SMALLEST, Figure, at_most, run_script, seconds
 
 BAR = 2.0
 #: The numbers of layers, with how often each is measured.
@@ -97,5 +97,4 @@ def incgen(*arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    option_parser(__doc__).parse_args()
-    report(measure())
+    run_script(__doc__, measure)

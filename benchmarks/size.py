@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import incgen
-from figures import SPEC, Figure, at_most, option_parser, report, zero
+from figures import SPEC, Figure, at_most, run_script, zero
 
 BAR = 1.3
 WRITTEN_BY_HAND = {"torch": 154, "keras": 152, "flax": 200}  # lines of reference/*.py
@@ -66,5 +66,4 @@ def faults(tool: str, *arguments: str) -> int:
 
 
 if __name__ == "__main__":
-    option_parser(__doc__).parse_args()
-    report(measure())
+    run_script(__doc__, measure)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from figures import INCGEN, SMALLEST, SPEC, Figure, at_most, compare, option_parser, report, run
+from figures import INCGEN, SMALLEST, SPEC, Figure, at_most, compare, run, run_script
 
 BAR = 2.5
 PAIRS = 1 if SMALLEST else 21
@@ -36,5 +36,4 @@ def measure() -> list[Figure]:
 
 
 if __name__ == "__main__":
-    option_parser(__doc__).parse_args()
-    report(measure())
+    run_script(__doc__, measure)

@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from figures import (
-    INCGEN,
-    SMALL_SPEC,
-    SMALLEST,
-    SPEC,
-    Figure,
-    at_most,
-    option_parser,
-    report,
-    run,
-    seconds,
-)
+from figures import INCGEN, SMALL_SPEC, SMALLEST, SPEC, Figure, at_most, run, run_script, seconds
 
 BAR = 180.0
 
@@ -33,5 +22,4 @@ def verify() -> None:
 
 
 if __name__ == "__main__":
-    option_parser(__doc__).parse_args()
-    report(measure())
+    run_script(__doc__, measure)
