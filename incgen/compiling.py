@@ -153,12 +153,14 @@ def faults_of_recipes(
 
     faults: dict[Diagnostic, None] = {}
     given, report = plain_parameters(parameters), Reporter()
-    graphs: dict[object, Graph] = {(id(loaded), ()): graph} if graph is not None else {}
+    graphs: dict[object, Graph] = {}  # recipes often share one
+    if graph is not None:
+        graphs[id(loaded), ()] = graph
     for resolved in RecipeResolver(loaded, report, _own(loaded, given)).all():
         values = given if resolved.file is loaded else {}
         key = (id(resolved.file), tuple(sorted(resolved.recipe.settings.items(), key=repr)))
         own = Reporter()
-        try:  # recipes often share a graph
+        try:
             graphs[key] = graphs.get(key) or _trained_graph(resolved, values, own)
             fitted(resolved, graphs[key], own)
         except SpecError as error:

@@ -69,8 +69,8 @@ def rename(
     uses = {path: uses_in(names, symbol) for path, names in files.items()}
     uses = {path: occurrences for path, occurrences in uses.items() if occurrences}
     new = {path: _replaced(occurrences, name) for path, occurrences in uses.items()}
-    for path, places in uses.items():
-        _check(path, places[0].span.source.text, new, texts, files[path], symbol)
+    for path, occurrences in uses.items():
+        _check(path, occurrences[0].span.source.text, new, texts, files[path], symbol)
     changes = {
         path.as_uri(): [
             lsp.TextEdit(Places(use.span.source, encoding).of(use.span), name)

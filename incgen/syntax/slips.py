@@ -274,9 +274,9 @@ def _body(groups: Mapping[str, str]) -> str | None:
     return elsewhere.body_help(groups["at"]) if groups["at"] not in OPS else None
 
 
-#: The values of <offer>, by the names that rows use for it.
 #: Letters that are typed for digits.
 _DIGITS = str.maketrans("oOlI", "0011")
+#: The values of <offer>, by the names that rows use for it.
 _OFFERS: Mapping[str, Callable[[dict[str, str]], str | None]] = {
     "body": _body,
     "braces": _braces,

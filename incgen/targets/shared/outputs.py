@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression, lift
+from incgen.language.ops import OPS
 from incgen.language.signatures import Formula, Op, windows
 from incgen.targets.shared.symbols import Symbol, Unknown, simplest, vector
 from incgen.targets.shared.values import (
@@ -76,9 +77,7 @@ def _formula(formula: Formula, args: Args, shape: Symbol, axis: int) -> Expressi
 
 def flat_size(shape: Symbol) -> Expression:
     """Return the number of values of one example."""
-    if not shape.is_map:
-        return shape.channels
-    return shape.channels * shape.size("height") * shape.size("width")
+    return op_output(OPS["flatten"], {}, shape, {}).channels
 
 
 def _windows(args: Args, size: Expression, axis: int, words: Carried) -> Expression:
