@@ -12,7 +12,7 @@ import planted
 import pytest
 from numpy.typing import NDArray
 
-from incgen.compiling import compile_recipe
+from incgen.compiling import RequestError, compile_recipe
 from incgen.recipes.rates import rate_at, total_steps
 from incgen.recipes.recipe import Adam, Duration, Recipe, RmsProp, Warmup
 from incgen.targets.shared.training import script
@@ -48,6 +48,12 @@ def trained(lines: str, **options: object) -> Report:
     graph, recipe = planted.recipe_of("trained", NETWORK, lines)
     given: dict[str, object] = {"rungs": (5,), "dtypes": ("float64",), **options}
     return verify(graph, recipe=recipe, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("without", [{"rungs": range(5)}, {"rungs": None, "targets": ["onnx"]}])
+def test_a_recipe_without_its_rung_is_refused(without: dict[str, object]) -> None:
+    with pytest.raises(RequestError, match="recipes are compared on rung 5: add it to 0, 1"):
+        trained(RECIPES["inside"], **without)
 
 
 def compared(report: Report) -> set[str]:

@@ -90,7 +90,7 @@ def test_costs_of_each_pass_are_shown() -> None:
         ("show net.inc --no-pass heads", "--no-pass belongs to --deploy"),
         ("build net.inc --deploy --recipe x", "--recipe trains a network"),
         ("show net.inc --deploy --numerics", "--deploy and --numerics show different things"),
-        ("verify net.inc --deploy --rung 0", "--deploy belongs to rung 1: add --rung 1"),
+        ("verify net.inc --deploy --rung 0", "deployed forms are compared on rung 1: add it to 0"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(words: str, message: str) -> None:

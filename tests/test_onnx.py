@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from checkpoints import write_tensorflow
 from onnx.reference import ReferenceEvaluator
 from safetensors.numpy import save_file
 
@@ -497,6 +499,17 @@ def test_weights_of_other_types_become_float32(folder: Path) -> None:
     (kernel,) = (e for e in onnx.load("net.onnx").graph.initializer if e.name == "a.conv.weight")
     wanted = arrays["a.conv.weight"].astype(np.float16).astype(np.float32)
     np.testing.assert_array_equal(onnx.numpy_helper.to_array(kernel), wanted)
+
+
+def test_the_files_of_a_checkpoint_are_hashed_together(folder: Path) -> None:
+    prefix = folder / "w"
+    write_tensorflow(prefix, first.init(incgen.compile_spec("net.inc"), 3))
+
+    incgen.export_onnx("net.inc", prefix, "net.onnx")
+
+    said = {entry.key: entry.value for entry in onnx.load("net.onnx").metadata_props}
+    parts = [Path(f"w{end}").read_bytes() for end in (".index", ".data-00000-of-00001")]
+    assert said["weights_sha256"] == hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def test_a_missing_library_is_named(folder: Path) -> None:

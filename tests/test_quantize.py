@@ -477,7 +477,7 @@ def test_a_file_that_takes_pixels_is_given_pixels(tmp_path: Path) -> None:
 def folders(folder: Path, counts: dict[str, int], size: tuple[int, int] = (8, 6)) -> None:
     """Write images of one shade each."""
     for name, count in counts.items():
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
         for number in range(count):
             shade = Image.new("RGB", size[::-1], (number, 0, 0))
             shade.save(folder / name / f"{number}.png")
@@ -493,10 +493,36 @@ def test_folders_of_classes_and_of_anything_else(tmp_path: Path) -> None:
     train, val = sources.at(tmp_path / "both")
 
     assert none is None and flat.labels is not None
-    assert (flat.labels.tolist(), flat.classes) == ([0, 1, 1], 2)
+    assert (flat.labels.tolist(), flat.classes) == ([0, 1, 1], ["a", "b"])
     assert len(deep) == 3 and deep.labels is None
     assert train.labels is not None and val is not None and val.labels is not None
-    assert (train.labels.tolist(), val.labels.tolist(), val.classes) == ([0, 1, 1], [1, 1, 1], 2)
+    assert (train.labels.tolist(), val.labels.tolist()) == ([0, 1, 1], [1, 1, 1])
+    assert val.classes == ["x", "y"]
+
+
+def test_classes_are_those_that_a_training_script_numbers(tmp_path: Path) -> None:
+    """A folder that is empty or hidden is no class, as in `list_images` of the scripts."""
+    counts = {"train/.a": 1, "train/b": 0, "train/x": 1, "train/y": 2, "val/y": 3, "val/.git": 1}
+    folders(tmp_path, {**counts, "val/empty": 0})
+
+    train, val = sources.at(tmp_path)
+
+    assert train.labels is not None and val is not None and val.labels is not None
+    assert (train.labels.tolist(), val.labels.tolist()) == ([0, 1, 1], [1, 1, 1])
+    (tmp_path / "val" / "z").mkdir()
+    (tmp_path / "val" / "y" / "0.png").rename(tmp_path / "val" / "z" / "0.png")
+    with pytest.raises(incgen.QuantizeError, match=r"val` has classes that train/ lacks: \['z'\]"):
+        sources.at(tmp_path)
+
+
+@pytest.mark.parametrize("other", ["val", "val/x/below", "val/y"])
+def test_images_outside_a_folder_of_a_class_have_none(tmp_path: Path, other: str) -> None:
+    folders(tmp_path, {"train/x": 1, "train/y": 2, "val/x": 1, other: 2})
+    below = other != "val/y"
+
+    _, val = sources.at(tmp_path)
+
+    assert val is not None and (val.labels is None) == below
 
 
 def test_idx_files_and_arrays_of_both_sets(tmp_path: Path) -> None:
@@ -622,6 +648,9 @@ def test_images_that_do_not_fit_are_refused(
     np.save("nan.npy", np.full((4, 3, 8, 6), np.nan, np.float32))
     np.save("ints.npy", np.zeros((4, 8, 6, 3), int))
     np.savez("named.npz", what=np.zeros(1))
+    np.save("small.npy", np.zeros((4, 3, 7, 6), np.float32))
+    Path("idx").mkdir()
+    Path("idx/train-images-idx3-ubyte.zip").touch()
 
     said = {path: message("net.onnx", path) for path in ("wide", "one", "floats.npy", "ints.npy")}
 
@@ -633,6 +662,8 @@ def test_images_that_do_not_fit_are_refused(
         "`one` has 1 image: at least 2 are needed, one to calibrate with and another to compare"
     )
     assert said["floats.npy"].endswith("is an array (2, 8, 6): expected (3, height, width)")
+    assert message("net.onnx", "small.npy").endswith("takes 6 x 8: resize it before")
+    assert message("net.onnx", "idx").startswith("`idx` has no images: expected images (")
     assert message("net.onnx", "nan.npy").endswith("` holds numbers that are not finite")
     assert said["ints.npy"] == (
         "`ints.npy` holds an array (4, 8, 6, 3) of int64: expected bytes (N, H, W), (N, H, W, C) "

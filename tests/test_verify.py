@@ -733,6 +733,10 @@ def test_what_a_target_cannot_express_is_not_compared() -> None:
         ({"dtypes": ["float16"]}, "there is no type `float16`"),
         ({"targets": ["caffe"]}, "there is no target `caffe`"),
         ({"batch": 0}, "a batch must have at least 1 example"),
+        (
+            {"deploy": True, "rungs": [0, 2]},
+            "deployed forms are compared on rung 1: add it to 0, 2",
+        ),
     ],
 )
 def test_what_does_not_exist_is_refused(options: dict[str, Any], message: str) -> None:

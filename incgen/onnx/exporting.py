@@ -19,7 +19,7 @@ from incgen.weights import manifest
 from incgen.weights.checkpoint import Checkpoint
 from incgen.weights.choosing import MAKE_ONE
 from incgen.weights.exporting import arrays_of
-from incgen.weights.readers import open_checkpoint
+from incgen.weights.readers import files_of, open_checkpoint
 from incgen.weights.readers.libraries import extra
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _metadata(
         "spec_text": program.network.span.source.text,
         "spec_sha256": graph.digest(),
         "weights": weights.name,
-        "weights_sha256": manifest.sha256([weights], threading.Event()),
+        "weights_sha256": manifest.sha256(files_of(weights), threading.Event()),
     }
     if made is not None:
         metadata["deployed"] = " ".join(done.name for done in made.passes)

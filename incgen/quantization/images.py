@@ -38,7 +38,7 @@ class Images:
 
     items: Sequence[Path] | Array
     labels: Array | None = None
-    classes: int = 0  #: How many folders of classes there are; 0 if the classes are numbers
+    classes: Sequence[str] = ()  #: The folders of classes; none if the classes are numbers
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -66,38 +66,36 @@ def at(path: Path) -> tuple[Images, Images | None]:
         raise QuantizeError(f"`{name}` {what}: expected {_EXPECTED}")
     if any(path.glob("train-images-*")) or any(path.glob("t10k-images-*")):
         pairs = [_idx_pair(path, prefix) for prefix in ("train", "t10k")]
-        first, *others = [pair for pair in pairs if pair is not None]
-        return first, others[0] if others else None
-    parts = [path / folder for folder in ("train", "val") if (path / folder).is_dir()]
-    first, *others = [_folder(part) for part in parts or [path]]
-    if not others:
-        return first, None
-    return first, _same_classes(first, others[0], parts)
+        if sets := [pair for pair in pairs if pair is not None]:
+            return sets[0], sets[1] if len(sets) > 1 else None
+        raise QuantizeError(f"`{name}` has no images: expected {_EXPECTED}")
+    first, *others = [path / part for part in ("train", "val") if (path / part).is_dir()] or [path]
+    images = _folder(first)
+    return images, _folder(others[0], images.classes) if others else None
 
 
-def _folder(folder: Path) -> Images:
-    """Return the images in a folder and those below, in the order of their names."""
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
+def _folder(folder: Path, classes: Sequence[str] | None = None) -> Images:
+    """Return the images in a folder and those below, in the order of their names.
+
+    As in training scripts, what is hidden is none of them. Their classes are numbered by `classes`,
+    if these are given.
+    """
+    paths, inner = [], []
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        hidden = any(part.startswith(".") for part in parts)
+        if not hidden and path.suffix.lower() in ENDINGS and path.is_file():
+            paths.append(path)
+            inner.append(parts)
     if not paths:
         raise QuantizeError(f"`{folder.as_posix()}` has no images: expected {_EXPECTED}")
-    inner = [path.relative_to(folder).parts for path in paths]
-    classes = sorted({parts[0] for parts in inner})
+    names = [parts[0] for parts in inner]
+    classes = sorted({*names}) if classes is None else classes
     if len(classes) < 2 or any(len(parts) != 2 for parts in inner):
         return Images(paths)
-    labels = np.searchsorted(classes, [parts[0] for parts in inner])
-    return Images(paths, labels, len(classes))
-
-
-def _same_classes(train: Images, val: Images, parts: Sequence[Path]) -> Images:
-    """Return images with the numbers that their classes have in train/."""
-    if train.labels is None:
-        return Images(val.items)
-    known, names = (sorted(p.name for p in part.iterdir() if p.is_dir()) for part in parts)
-    if unknown := [name for name in names if name not in known]:
-        raise QuantizeError(f"`{parts[1].as_posix()}` has classes that train/ lacks: {unknown}")
-    assert not isinstance(val.items, np.ndarray)
-    labels = np.searchsorted(known, [path.parent.name for path in val.items])
-    return Images(val.items, labels, len(known))
+    if unknown := sorted({*names}.difference(classes)):
+        raise QuantizeError(f"`{folder.as_posix()}` has classes that train/ lacks: {unknown}")
+    return Images(paths, np.searchsorted(classes, names), classes)
 
 
 def _idx_pair(folder: Path, name: str) -> Images | None:

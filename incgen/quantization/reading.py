@@ -122,7 +122,9 @@ class Reader:
             self._fail(name, f"is an array {image.shape}: expected ({channels}, height, width)")
         if size is not None and image.shape[1:] != size:
             (height, width), (h, w) = image.shape[1:], size
-            help_ = f"resize it before, or add `--resize {max(h, w)}`"
+            # floats are preprocessed, and never resized
+            option = f", or add `--resize {max(h, w)}`" if image.dtype == np.uint8 else ""
+            help_ = f"resize it before{option}"
             self._fail(name, f"is {width} x {height}, and the network takes {w} x {h}: {help_}")
         return image
 

@@ -128,7 +128,7 @@ def _why_no_classes(source: Source, compared: Images) -> str:
         return f"the output `{source.proto.graph.output[0].name}` is not a vector"
     if compared.labels is None:
         return "the images are not in a folder for each class"
-    classes = compared.classes or 1 + int(compared.labels.max())
+    classes = len(compared.classes) or 1 + int(compared.labels.max())
     if classes > source.classes or (compared.classes and classes < source.classes):
         have = f"the images are of {classes} classes"
         return f"{have}, and `{source.spec}` tells {source.classes} apart"

@@ -35,7 +35,7 @@ def save(
     for side, arrays in _sides(divergence.rung, divergence.path, models, last, forms):
         if arrays:
             data = BytesIO()
-            np.savez(data, allow_pickle=False, **arrays)
+            np.savez(data, **arrays)  # type: ignore[arg-type]
             file = folder / f"{models.dtype}_rung{divergence.rung}_{place}_{side}.npz"
             replace(file, data.getvalue())
 

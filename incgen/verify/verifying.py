@@ -83,12 +83,14 @@ def verify(
 
     Raises:
         SpecError: The spec has errors, or no target can express it.
-        RequestError: A target, rung, type, parameter or value does not exist, or parameters come
-            with a graph.
+        RequestError: A target, rung, type, parameter or value does not exist, parameters come
+            with a graph, or a recipe or a deployed form without its rung.
         MismatchError: The weights do not fit the spec.
         WeightsError: The weights cannot be read, or a library is missing.
     """
     rungs = _checked(_rungs(rungs, targets), dtypes, batch, seed, dump)
+    needed = {1: "deployed forms"} if deploy is not False else {}
+    _check_present(needed if recipe is None else {**needed, 5: "recipes"}, rungs)
     graph = _graph(spec, parameters, text)
     compared, absent = (targets, ()) if targets else _installed()
     texts, omissions = _sources(graph, compared, style, sources or {})
@@ -284,6 +286,14 @@ def _rungs(asked: Sequence[int] | None, targets: Sequence[str]) -> Sequence[int]
 def _size(graph: Graph) -> tuple[int, int]:
     assert graph.input.height is not None and graph.input.width is not None
     return graph.input.height, graph.input.width
+
+
+def _check_present(needed: Mapping[int, str], rungs: Sequence[int]) -> None:
+    """Raise `RequestError` for what is asked for without the rung that compares it."""
+    for rung, what in needed.items():
+        if rung not in rungs:
+            others = ", ".join(map(str, rungs))
+            raise RequestError(f"{what} are compared on rung {rung}: add it to {others}")
 
 
 def _checked(

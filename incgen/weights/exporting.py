@@ -196,7 +196,7 @@ def _flax(graph: Graph, arrays: dict[str, Array]) -> Writer:
 def _npz(_: Graph, arrays: dict[str, Array]) -> Writer:
     with extra("weights", "weights"):
         import numpy as np
-    return lambda path: np.savez(path, allow_pickle=False, **arrays)
+    return lambda path: np.savez(path, **arrays)  # type: ignore[arg-type]
 
 
 def _safetensors(graph: Graph, arrays: dict[str, Array]) -> Writer:
