@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -89,12 +90,30 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
         same(weights(again, name), weights(whole, name))
 
 
-@pytest.mark.parametrize("numerics", ["caffe", pytest.param("tf", marks=pytest.mark.slow)])
-def test_two_that_share_a_batch_are_one(
-    target: str, numerics: str, images: Path, tmp_path: Path
+@pytest.mark.parametrize(("old", "new"), [("3x3/2 8", "3x3/2 9"), ("conv2:", "conv3:")])
+def test_a_checkpoint_of_another_recipe_is_refused(
+    old: str, new: str, target: str, images: Path, tmp_path: Path, whole: scripts.Run
 ) -> None:
-    """In Flax with dropout, too. The two conventions differ in which variance is averaged."""
-    text = spec(NETWORK.replace("caffe", numerics), epochs="2")
+    script = scripts.built(tmp_path / "script", spec(NETWORK.replace(old, new)), target)
+    shutil.copytree(whole.output, tmp_path / "run")
+    run = scripts.run(script, images, tmp_path / "run", "--resume")
+    assert run.code == 1
+    assert "is not of this recipe: " in run.said, run.said
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("caffe", "caffe"),
+        pytest.param("caffe", "tf", marks=pytest.mark.slow),  # averages the other variance
+        pytest.param("-> bn ->", "-> bn scale=false ->", marks=pytest.mark.slow),
+    ],
+)
+def test_two_that_share_a_batch_are_one(
+    target: str, old: str, new: str, images: Path, tmp_path: Path
+) -> None:
+    """In Flax with dropout, too."""
+    text = spec(NETWORK.replace(old, new), epochs="2")
     if target != "flax":
         text = text.replace("drop = 0.25", "drop = 0")
     script = scripts.built(tmp_path / "script", text, target)

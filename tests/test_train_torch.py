@@ -46,6 +46,7 @@ FORMS = {
     "mixed": spec(
         NETWORK.replace("-> bn ->", "-> bn variance=biased ->", 1).replace(MORE, MORE_BN)
     ),
+    "unscaled": spec(NETWORK.replace("-> bn ->", "-> bn scale=false ->", 1)),
     "crops": spec(evaluate="{ ten_crop }", optimizer="sgd momentum=0.5 nesterov=true rate=inside"),
 }
 
@@ -313,6 +314,14 @@ def test_the_loss(l2: str | None, imported: Callable[..., Any]) -> None:
         elif weight.dim() == 2:
             expected += float(l2 or 0) / 2 * float(weight.detach().square().sum())
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-13)
+
+
+def test_a_layer_may_have_the_name_of_what_wraps_a_model(imported: Callable[..., Any]) -> None:
+    module = imported(spec(NETWORK.replace("conv2:", "module:")))
+    model = module.Small()
+    images, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 2, 1, 2])
+    assert module.loss_of(model, model(images), labels).isfinite()
+    assert module.first_overflow(model, images, torch.float32) == "none"
 
 
 @pytest.mark.usefixtures("float64")

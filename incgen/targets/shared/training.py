@@ -133,6 +133,7 @@ def _facts(graph: Graph) -> dict[str, Any]:
     """Return what a script has to know of its network."""
     shape, pixels, nodes = graph.input, graph.program.network.pixels, graph.nodes
     main, *heads = graph.outputs
+    norms = [node.args for node in nodes if node.op == "bn"]
     return {
         "height": shape.height,
         "width": shape.width,
@@ -142,7 +143,8 @@ def _facts(graph: Graph) -> dict[str, Any]:
         "heads": heads,
         "preprocess": pixels is not None and pixels.described,
         "drops": any(node.args.get("rate") for node in nodes if node.op == "dropout"),
-        "norms": sorted({node.args["variance"] for node in nodes if node.op == "bn"}),
+        "norms": sorted({norm["variance"] for norm in norms}),
+        "unscaled": any(norm["shift"] and not norm["scale"] for norm in norms),
         "depthwise": any(node.op in _DEPTHWISE for node in nodes),
     }
 

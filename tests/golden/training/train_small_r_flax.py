@@ -604,8 +604,12 @@ class Run:
         }
         self.graph, state = nnx.split(parts)
         for name, variable in variables_of(state).items():
-            kept = saved[name] if resumed else variable.get_value()
-            variable.set_value(np.asarray(kept))  # on no device yet
+            value = np.asarray(variable.get_value())  # on no device yet
+            if resumed:
+                if name not in saved or saved[name].shape != value.shape:
+                    sys.exit(f"error: {self.checkpoint} is not of this recipe: {name}")
+                value = saved[name]
+            variable.set_value(value)
         # To all devices of all processes, which `device_put` knows nothing of.
         everywhere = jax.NamedSharding(mesh(), P())
         self.state = jax.jit(lambda state: state, out_shardings=everywhere)(state)
@@ -683,7 +687,7 @@ class Run:
             "freeze": np.array(self.patterns),
         }
         with (temporary := self.output / "checkpoint.tmp").open("wb") as file:
-            np.savez(file, allow_pickle=False, **values)
+            np.savez(file, **values)
         os.replace(temporary, self.checkpoint)
 
 

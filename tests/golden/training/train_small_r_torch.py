@@ -320,7 +320,7 @@ def loss_of(model: nn.Module, outputs: Any, labels: Tensor) -> Tensor:
     """Return the loss of all outputs with the weight decay."""
     loss = cross_entropy(outputs.logits, labels)
     loss = loss + HEADS * cross_entropy(outputs.early, labels)
-    network: Any = getattr(model, "module", model)  # of DistributedDataParallel
+    network: Any = model.module if isinstance(model, DistributedDataParallel) else model
     return loss + network.regularization_loss()
 
 
@@ -379,7 +379,7 @@ def summed(value: Tensor) -> Tensor:
 
 
 class Sum(torch.autograd.Function):
-    """The sum of a tensor over all processes; its gradient is that of the gradients."""
+    """The sum of a tensor over all processes; and, backward, of its gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -390,31 +390,19 @@ class Sum(torch.autograd.Function):
         return summed(gradient)
 
 
-class SyncBatchNorm(nn.Module):
+class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
     """Batch normalisation by the statistics of all processes, on any device.
 
     `nn.SyncBatchNorm`, which computes the same, is for CUDA only.
     """
 
-    weight: Tensor | None
-    bias: Tensor | None
-    running_mean: Tensor
-    running_var: Tensor
-    num_batches_tracked: Tensor
-
-    def __init__(self, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
-        super().__init__()
-        self.eps, self.momentum = norm.eps, norm.momentum or 0.0
-        self.weight, self.bias = norm.weight, norm.bias
-        for name, statistic in norm.named_buffers():
-            self.register_buffer(name, statistic)
+    momentum: float
 
     def forward(self, x: Tensor) -> Tensor:
-        mean, var = self.running_mean, self.running_var
+        mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
+        assert mean is not None and var is not None and count is not None
         if not self.training:
-            return F.batch_norm(
-                x, mean, var, self.weight, self.bias, False, 0, self.eps
-            )
+            return F.batch_norm(x, mean, var, self.weight, self.bias, eps=self.eps)
         axes, n = [0, *range(2, x.dim())], PROCESSES * x.numel() // x.size(1)
         real = x.to(torch.promote_types(x.dtype, torch.float32))
         batch_mean = Sum.apply(real.sum(axes, True)) / n
@@ -423,7 +411,7 @@ class SyncBatchNorm(nn.Module):
         with torch.no_grad():
             mean.lerp_(batch_mean.flatten(), self.momentum)
             var.lerp_(batch_var.flatten() * (n / (n - 1)), self.momentum)
-            self.num_batches_tracked.add_(1)
+            count.add_(1)
         y = centred * (batch_var + self.eps).rsqrt()
         if self.weight is not None:
             y = y * self.weight.view_as(batch_mean)
@@ -432,13 +420,11 @@ class SyncBatchNorm(nn.Module):
         return y.to(x.dtype)
 
 
-def synchronize(module: nn.Module) -> None:
+def synchronize(model: nn.Module) -> None:
     """Normalise by the statistics of all processes together."""
-    for name, child in module.named_children():
-        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.register_module(name, SyncBatchNorm(child))
-        else:
-            synchronize(child)
+    for norm in model.modules():
+        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+            norm.__class__ = SyncBatchNorm  # type: ignore[assignment]
 
 
 @torch.inference_mode()
@@ -477,7 +463,7 @@ def first_overflow(model: nn.Module, images: Tensor, precision: torch.dtype) -> 
         if name and isinstance(output, Tensor) and not output.isfinite().all():
             found.append(name)
 
-    model = getattr(model, "module", model)  # of DistributedDataParallel
+    model = model.module if isinstance(model, DistributedDataParallel) else model
     for name, module in model.named_modules():
         module.register_forward_hook(partial(look, name))
     with torch.autocast(images.device.type, precision, precision != torch.float32):
@@ -668,9 +654,12 @@ class Run:
         self.scaler = torch.amp.GradScaler(
             device.type, enabled=self.precision == torch.float16
         )
-        for name, part in self.parts().items():
-            if name in saved:
-                part.load_state_dict(saved[name])
+        if args.resume and checkpoint.exists():
+            try:
+                for name, part in self.parts().items():
+                    part.load_state_dict(saved[name])
+            except (KeyError, RuntimeError, ValueError) as error:
+                sys.exit(f"error: {checkpoint} is not of this recipe: {error}")
 
         self.network: nn.Module = self.model
         if PROCESSES > 1:
