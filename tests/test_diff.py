@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from functools import partial
@@ -628,6 +630,18 @@ def test_a_spec_at_a_revision(repository: Path) -> None:
     assert units(load_at("HEAD", spec)) == "unit conv_relu = conv bias=false -> relu\n"
     assert units(load_at("HEAD~1", spec)) == "unit conv_relu = conv -> relu\n"
     assert load_at("HEAD~1", spec).source.name == "HEAD~1:specs/net.inc"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are Unicode elsewhere")
+def test_names_of_files_need_not_be_text(repository: Path) -> None:
+    specs = os.fsencode(repository / "specs")
+    for name in (b"\xff.png", b"\xff.inc"):
+        Path(os.fsdecode(specs + b"/" + name)).write_text("unit a = relu\n", "utf-8")
+    git(repository, "checkout", "-q", "--", ".")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "three")
+
+    assert units(load_at("HEAD", repository / "specs" / "net.inc")).startswith("unit conv_relu")
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,11 @@ def test_the_address_says_what_is_open(page: Any, place: Path) -> None:
     assert fragment(page) == f"{address}&heat=parameters"
 
 
+def test_an_address_that_was_cut_off_opens_nothing(page: Any, place: Path) -> None:
+    visit(page, place, "googlenet", "#open=inception_3b%")
+    assert len(keys(page)) == 24
+
+
 def test_buttons_and_colours(page: Any, place: Path) -> None:
     visit(page, place, "hot")
     assert "inception_3a.concat" in keys(page)

@@ -286,6 +286,32 @@ async def test_what_was_known_is_shown_while_there_are_errors(
     assert await net.hover("added") == "label `added`"
 
 
+async def test_the_keys_of_a_label_are_its_own(opened: Callable[..., Editor]) -> None:
+    """Not those of what has the same label around it, in its definition or in a use of that."""
+    net = opened(
+        "numerics torch\nblock inner(n) {\n    conv: conv 3x3 n -> relu\n}\n"
+        "network net {\n    input 8x8 3\n    first: inner 8\n"
+        "    conv: repeat 2 {\n        conv: inner 8  # 2\n    }\n}\n"
+    )
+
+    async def keys(mark: str) -> str:
+        return str(await net.hover(mark)).rpartition("Keys: ")[2]
+
+    assert await keys("conv: conv") == "`first.conv`, `conv.0.conv.conv`, `conv.1.conv.conv`"
+    assert await keys("conv: inner") == "`conv.0.conv`, `conv.1.conv`"
+    net.type("# 2", "#")
+    net.type("input", "inputs")
+    assert await keys("conv: inner") == "`conv.0.conv`, `conv.1.conv`"
+
+
+async def test_units_that_begin_with_each_other_have_no_arguments(
+    opened: Callable[..., Editor],
+) -> None:
+    net = opened(f"unit a = b\nunit b = a\n{NET}")
+    net.type("    two: split", "    \n    two: split")
+    assert {"a", "b", "conv_bn"} <= set(await net.offered("    \n", 4))
+
+
 # ---------------------------------------------------------------- completion
 
 
@@ -769,6 +795,19 @@ async def test_formatting(opened: Callable[..., Editor]) -> None:
     assert edited(untidy, part or ()) == format_lines(untidy, 17, 17)
     net.type("network", "nets {")
     assert await net.client.text_document_formatting_async(params) is None
+
+
+@pytest.mark.parametrize(
+    "mark", ["# a\x0cb\n", "# a\x0bb\n", "# a\x85b\u2028c\n", "\x0c", ";\n\x0c;\n"]
+)
+async def test_only_newlines_end_lines_of_an_edit(opened: Callable[..., Editor], mark: str) -> None:
+    text = NET.replace("\N{SNAKE}", "").replace("    stem:   conv", "stem: conv")
+    untidy = text.replace("unit conv", f"{mark}unit conv").replace("    one:", "one:  ") + "\n \n"
+    net = opened(untidy)
+    params = lsp.DocumentFormattingParams(net.document, lsp.FormattingOptions(4, True))
+    edits = await net.client.text_document_formatting_async(params)
+
+    assert edited(untidy, edits or ()) == format_text(untidy) != untidy
 
 
 @pytest.mark.parametrize(

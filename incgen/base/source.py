@@ -62,6 +62,10 @@ class Span:
         """Return the characters themselves."""
         return self.source.text[self.start : self.end]
 
+    def holds(self, other: Span) -> bool:
+        """Return whether another span is a part of this one."""
+        return self.source == other.source and self.start <= other.start and other.end <= self.end
+
     def until(self, other: Span) -> Span:
         """Return the span from the start of this one to the end of another of the same file."""
         return Span(self.source, self.start, max(self.end, other.end))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -24,14 +25,15 @@ def load_at(revision: str, spec: Path) -> LoadedFile:
     if not revision or revision.startswith("-"):
         raise RequestError(f"`{revision}` is not a revision")
     place = spec.resolve()
-    top = Path(_git(_existing(place.parent), "rev-parse", "--show-toplevel").decode().strip())
+    shown = _git(_existing(place.parent), "rev-parse", "--show-toplevel")
+    top = Path(os.fsdecode(shown.removesuffix(b"\n")))
     folder, name = place.parent.relative_to(top.resolve()).as_posix(), place.name
     inside = "" if folder == "." else f"{folder}/"
     commit = (
         _git(top, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").decode().strip()
     )
-    listed = _git(top, "ls-tree", "-r", "-z", "--name-only", commit, "--", inside or ".").decode()
-    files = [path for path in listed.split("\0") if path.endswith(".inc")]
+    listed = _git(top, "ls-tree", "-r", "-z", "--name-only", commit, "--", inside or ".")
+    files = [path for path in os.fsdecode(listed).split("\0") if path.endswith(".inc")]
     if f"{inside}{name}" not in files:
         raise RequestError(f"there is no `{inside}{name}` at `{revision}`")
     with tempfile.TemporaryDirectory() as temporary:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
+from itertools import groupby, pairwise
 from pathlib import Path
 
 from lsprotocol import types as lsp
@@ -11,8 +13,8 @@ from incgen.base.diagnostics import SpecError
 from incgen.lsp.positions import Places
 from incgen.syntax.format import format_lines, format_text
 
-#: What a line may hold that a layout leaves out.
-_NOTHING = " \t\r\f\n;"
+#: What a layout neither adds nor leaves out: a line, from its first character that is not a blank.
+_LINE = re.compile(r"[^\s;][^\n]*\n?")
 
 
 def formatted(
@@ -30,42 +32,23 @@ def formatted(
             result = format_lines(text, *lines, name, path)
     except SpecError:
         return None
-    before, after = text.splitlines(keepends=True), result.splitlines(keepends=True)
-    return [
-        lsp.TextEdit(_lines(places, low, high, len(before)), "".join(after[left:right]))
-        for low, high, left, right in _changes(before, after)
-    ]
+    before, after = _pieces(text), _pieces(result)
+    if len(before) != len(after):
+        before, after = [(0, len(text))], [(0, len(result))]
+    pairs = zip(before, after, strict=True)
+    runs = groupby(pairs, lambda pair: text[slice(*pair[0])] != result[slice(*pair[1])])
+    return [_edit(places, result, [*run]) for differs, run in runs if differs]
 
 
-def _changes(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
-    """Yield where two layouts differ: `before[a:b]` becomes `after[c:d]`.
-
-    Layouts differ in blank lines, so that the others correspond in order.
-    """
-    own, new = (
-        [number for number, line in enumerate(lines) if line.strip(_NOTHING)]
-        for lines in (before, after)
-    )
-    if len(own) != len(new):
-        yield 0, len(before), 0, len(after)
-        return
-    begin, end, last = (0, 0), (0, 0), (0, 0)
-    for low, left in [*zip(own, new, strict=True), (len(before), len(after))]:
-        for a, b, c, d in ((last[0], low, last[1], left), (low, low + 1, left, left + 1)):
-            if before[a:b] != after[c:d]:
-                begin, end = (begin if begin != end else (a, c)), (b, d)
-            elif a < b and begin != end:
-                yield begin[0], end[0], begin[1], end[1]
-                begin = end
-        last = low + 1, left + 1
-    if begin != end:
-        yield begin[0], end[0], begin[1], end[1]
+def _edit(
+    places: Places, result: str, run: Sequence[tuple[tuple[int, int], tuple[int, int]]]
+) -> lsp.TextEdit:
+    """Return the edit of pieces that follow each other."""
+    (first, start), (last, end) = run[0], run[-1]
+    return lsp.TextEdit(places.range(first[0], last[1]), result[start[0] : end[1]])
 
 
-def _lines(places: Places, first: int, last: int, count: int) -> lsp.Range:
-    """Return the range of whole lines, from 0; the end of the text belongs to its last line."""
-    end = lsp.Position(last, 0)
-    if last == count:
-        end = places.position(len(places.source.text))
-    begin = lsp.Position(first, 0) if first < count else end
-    return lsp.Range(begin, end)
+def _pieces(text: str) -> list[tuple[int, int]]:
+    """Return each line that says something with the blank lines in front of it, then the rest."""
+    ends = [match.end() for match in _LINE.finditer(text)]
+    return [*pairwise([0, *ends, len(text)])]

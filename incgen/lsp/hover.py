@@ -174,7 +174,7 @@ def _label(occurrence: Occurrence, view: View) -> Iterable[str]:
     yield statement.doc
     nodes = [node for element in statement.elements for node in view.nodes(element.span)]
     nodes = list({id(node): node for node in nodes}.values())
-    keys = _labelled(nodes, symbol.name)
+    keys = _labelled(nodes, symbol, view)
     yield from _measured(view.passed(shaped(statement)), nodes, keys, view)
 
 
@@ -184,13 +184,26 @@ def shaped(statement: st.Statement) -> Span:
     return elements[0].span if len(elements) == 1 else statement.span
 
 
-def _labelled(nodes: Sequence[Node], label: str) -> list[str]:
-    """Return the keys up to a label."""
+def _labelled(nodes: Sequence[Node], symbol: Symbol, view: View) -> list[str]:
+    """Return the keys up to a label; what stands around it may have the same one."""
+    label, statement = symbol.name, symbol.item.span
+    outer = sum(
+        occurrence.symbol is not None
+        and (occurrence.defines, occurrence.role, occurrence.symbol.name)
+        == (True, Role.LABEL, label)
+        and occurrence.symbol.item.span.holds(statement)
+        for occurrence in view.names.occurrences
+    )  # which counts the statement itself
+    places = [place for _, place in view.graphs(statement)]
     keys: dict[str, None] = {}
     for node in nodes:
+        chain = [(node.span, node.use), *((use.span, use.outer) for use in node.uses())]
+        around = next((use for span, use in chain if any(p.holds(span) for p in places)), None)
         parts = node.path.split(".")
-        if label in parts:
-            keys[".".join(parts[: parts.index(label) + 1])] = None
+        first = around.path.count(".") + 1 if around is not None else 0
+        at = [n for n, part in enumerate(parts) if part == label and n >= first]
+        if len(at) >= outer:
+            keys[".".join(parts[: at[outer - 1] + 1])] = None
     return list(keys)
 
 

@@ -51,7 +51,8 @@ def callee(name: str, names: Names) -> Callee | None:
 def of_unit(unit: st.Unit, names: Names) -> Signature | None:
     """Return what a unit takes: what its head takes, and what it sets itself only by name."""
     head = unit.calls[0]
-    inner = callee(head.name.text, names) if head.name.text != unit.name.text else None
+    # units that begin with each other have no op at their head
+    inner = callee(head.name.text, names) if names.head(head.name.text) is not None else None
     if inner is None or inner.takes is None:
         return None
     takes = inner.takes

@@ -74,7 +74,7 @@ class View:
     def nodes(self, span: Span) -> list[Node]:
         """Return the layers that come from a piece of the analysed text, as far as is known."""
         nodes: list[Node] = []
-        for analysis, there in self._graphs(span):
+        for analysis, there in self.graphs(span):
             nodes += analysis.nodes.get(there, ())
         return nodes
 
@@ -88,13 +88,13 @@ class View:
     def passed(self, span: Span) -> list[tuple[Shape, Shape]]:
         """Return the shapes before and after an element of the analysed text, as far as known."""
         shapes: list[tuple[Shape, Shape]] = []
-        for analysis, there in self._graphs(span):
+        for analysis, there in self.graphs(span):
             assert analysis.graph is not None
             shapes += [p for p in analysis.graph.passed.get(there, ()) if p not in shapes]
         return shapes
 
-    def _graphs(self, span: Span) -> list[tuple[Analysis, Span]]:
-        """Return the analyses with a graph, each with a piece of text as its graph has it."""
+    def graphs(self, span: Span) -> list[tuple[Analysis, Span]]:
+        """Return the analyses with a graph, each with a piece of analysed text as that has it."""
         if self.good is None or self._since_good is None:
             return [(user, span) for user in self.users if user.graph is not None]
         if self.good is self.analysis:

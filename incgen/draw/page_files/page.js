@@ -472,12 +472,17 @@ function remember() {
   );
 }
 
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return ""; // an address that was cut off, as in `%`
+  }
+}
+
 function recall() {
-  const words = new Map(
-    decodeURIComponent(location.hash.slice(1))
-      .split("&")
-      .map((word) => word.split("=")),
-  );
+  const said = decoded(location.hash.slice(1)).split("&");
+  const words = new Map(said.map((word) => word.split("=")));
   if (words.has("open") || words.has("at")) {
     open.clear();
     for (const key of (words.get("open") ?? "").split(",")) if (parts.get(key)?.i) open.add(key);
