@@ -418,11 +418,12 @@ def test_a_spec_that_is_somewhere_else(incgen: Runner, name: str) -> None:
 
 @pytest.mark.parametrize("command", ["check", "build", "show", "format"])
 def test_standard_input_that_is_no_text(incgen: Runner, command: str) -> None:
-    done = incgen(command, "-", stdin=b"net\n\xff")
-
-    assert (done.code, done.out) == (1, "")
     message = "standard input is not UTF-8 text: this is the byte 0xff"
-    assert f"<stdin>:2:1: error[not-utf8]: {message}\n" in done.err
+    for text, place in ((b"net\n\xff", "2:1"), ("\ufeff# éé".encode() + b"\xff", "1:5")):
+        done = incgen(command, "-", stdin=text)
+
+        assert (done.code, done.out) == (1, "")
+        assert f"<stdin>:{place}: error[not-utf8]: {message}\n" in done.err
 
 
 @pytest.mark.parametrize("command", ["check", "build", "show", "format"])

@@ -283,6 +283,20 @@ def test_a_definition_is_drawn_once_with_all_its_uses() -> None:
         assert text in labels
 
 
+def test_a_block_that_only_a_side_never_taken_uses_has_no_drawing() -> None:
+    text = """block inner() { conv 1x1 4 pad=0 }
+        block outer(deep, n) { if deep { inner } else { conv 1x1 n pad=0 } }
+        network net {
+            input 8x8 3
+            a: outer false 1
+            b: outer false 2
+        }"""
+    made, _ = scene(compile_spec("net.inc", text=text), View())
+    headings = [m.text for m in made.marks if isinstance(m, Label) and m.style == "heading"]
+
+    assert headings == ["outer"]
+
+
 # ---------------------------------------------------------------- places
 
 

@@ -136,7 +136,7 @@ class Diagnostic:
         return plain(f"{place}: {severity}[{self.code.value}]: {self.message}")
 
     def render(self) -> str:
-        """Join all reports with blank lines; say how many are omitted."""
+        """Return the headline with the lines that it is about, the notes and the help."""
         lines = [self.headline]
         if self.span is not None:
             lines += _excerpt(self.span, self.label)

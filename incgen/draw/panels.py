@@ -65,8 +65,9 @@ def definitions(network: Network, diagram: Diagram) -> list[tuple[Diagram, Seque
         for box in boxes(waiting.pop(0).row):
             if box.folds and box.folds not in blocks:
                 rows = uses(network, box.folds)
-                blocks[box.folds] = _diagram(network, rows), rows
-                waiting.append(blocks[box.folds][0])
+                if rows:  # a side of a condition that is never taken has none
+                    blocks[box.folds] = _diagram(network, rows), rows
+                    waiting.append(blocks[box.folds][0])
     return [*blocks.values()]
 
 

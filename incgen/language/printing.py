@@ -103,16 +103,16 @@ def _bracket(text: str, strength: float, outer: int) -> str:
 def spec_value(value: object) -> str:
     """Return a value as a spec writes it.
 
-    >>> spec_value(True), spec_value(0.001), spec_value((1, 2)), spec_value((0, 1, 0, 1))
-    ('true', '1e-3', '1x2', '[0, 1, 0, 1]')
+    >>> spec_value(True), spec_value(0.001), spec_value(2.0), spec_value(0.12345678)
+    ('true', '1e-3', '2', '0.12345678')
+    >>> spec_value((1, 2)), spec_value((0, 1, 0, 1))
+    ('1x2', '[0, 1, 0, 1]')
     """
     match value:
         case bool():
             return str(value).lower()
         case float():
-            mantissa, _, exponent = f"{value:e}".partition("e")
-            digits = mantissa.rstrip("0").rstrip(".")
-            return f"{value:g}" if not 0 < abs(value) < 0.01 else f"{digits}e{int(exponent)}"
+            return number(value).removesuffix(".0")
         case (first, second):
             return f"{first}x{second}"
         case tuple():

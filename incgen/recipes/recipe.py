@@ -1,6 +1,6 @@
 """A resolved recipe: every convention of a training run, with all defaults filled in.
 
-What each value means is in docs/recipes.md; `rates.py` and `optimizers.py` compute it.
+What each value means is in docs/recipes.md; `rates.py` and `verify/training.py` compute it.
 """
 
 from __future__ import annotations

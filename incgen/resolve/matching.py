@@ -94,21 +94,20 @@ class Matcher:
         name = call.name.text
         assert isinstance(frame, df.WindowValue)
         sides = [ex.literal(side) for side in (*frame.kernel, *frame.stride)]
+        why = "`numerics torch` does not set it if there is a stride"
         if None in sides:
-            message = f"`{name}` must state `pad`: its window is known only where it is used"
-            help_ = "write `pad=valid` for no border, or `pad=half` for half of the window"
-        else:
+            why = "its window is known only where it is used"
+        help_ = "write `pad=valid` for no border, or `pad=half` for half of the window"
+        if None not in sides and op.name != "pool":  # the kind of `pool` may be a parameter
             high, wide, *strides = sides
             kind = "Avg" if op.name == "avg_pool" else "Max"
             kernel, stride, border = (
                 str(a) if a == b else f"({a}, {b})"
                 for a, b in ((high, wide), strides, (int(high or 0) // 2, int(wide or 0) // 2))
             )
-            message = (
-                f"`{name}` must state `pad`: `numerics torch` does not set it if there is a stride"
-            )
             layer = f"nn.{kind}Pool2d({kernel}, {stride}"
             help_ = f"`pad=valid` is `{layer})`, and `pad=half` is `{layer}, padding={border})`"
+        message = f"`{name}` must state `pad`: {why}"
         self.report.refuse(Code.MUST_SAY, call.span, message, help=help_)
 
     def match(self, takes: Signature, call: st.Call) -> dict[str, df.ArgumentValue]:

@@ -257,10 +257,10 @@ def decoded(data: bytes, name: str, span: Span | None = None) -> str:
         message = f"{which} is larger than {MAX_BYTES} bytes"
         raise SpecError([Diagnostic(Code.TOO_LARGE, message, span, file=name)])
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8")  # `utf-8-sig` counts without the mark
     except UnicodeDecodeError as error:
         raise SpecError([_not_utf8(data, error.start, name, span, which)]) from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _which(name: str, span: Span | None) -> str:

@@ -90,11 +90,11 @@ def _parameters(graph: Graph) -> str:
 def cost(multiply_adds: int) -> str:
     """Return multiply-adds in a readable unit.
 
-    >>> cost(2032600064)
-    '2.03 G multiply-adds'
+    >>> cost(2032600064), cost(999999)
+    ('2.03 G multiply-adds', '1.00 M multiply-adds')
     """
     for unit, factor in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if multiply_adds >= factor:
+        if multiply_adds >= 0.999995 * factor:  # two digits round the rest up
             return f"{multiply_adds / factor:.2f} {unit} multiply-adds"
     return f"{multiply_adds} multiply-adds"
 
