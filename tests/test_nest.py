@@ -9,7 +9,7 @@ import pytest
 from fuzzing.specs import random_spec
 from incgen.base.diagnostics import SpecError
 from incgen.compiling import compile_spec
-from incgen.graph.nest import Aside, Body, Joined, Layer, Repeated, Used, bodies, nest, parts
+from incgen.graph.nest import Aside, Body, Joined, Layer, Repeated, Used, bodies, parts
 from incgen.graph.nodes import Graph
 
 ROOT = Path(__file__).parent.parent
@@ -65,7 +65,7 @@ def test_the_nest_of_a_small_network() -> None:
     graph = compile_spec("small.inc", text=SMALL)
 
     assert (
-        told(nest(graph))
+        told(graph.nest)
         == """\
 Layer input 0-0
 Layer first.0 0-1
@@ -115,7 +115,7 @@ Joined concat 20-21
 
 def check(graph: Graph) -> None:
     """Check that the nest says of every node what the graph says of it."""
-    whole = nest(graph)
+    whole = graph.nest
     layers = [part for part in parts(whole) if isinstance(part, Layer | Joined)]
 
     assert sorted(layer.value for layer in layers) == list(range(len(graph.nodes)))

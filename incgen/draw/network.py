@@ -11,7 +11,7 @@ from incgen.draw.diagram import Facts
 from incgen.draw.iterations import runs
 from incgen.draw.text import times
 from incgen.graph.frames import join_key
-from incgen.graph.nest import Body, Joined, Layer, Piece, Repeated, Used, bodies, nest, parts
+from incgen.graph.nest import Body, Joined, Layer, Piece, Repeated, Used, bodies, parts
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.receptive import Field, receptive_fields
 from incgen.graph.words import described
@@ -22,9 +22,9 @@ class Network:
     """A graph with its nest, and what is known of each of its parts."""
 
     def __init__(self, graph: Graph) -> None:
-        """Walk the graph."""
+        """Store the graph."""
         self.graph = graph
-        self.body = nest(graph)
+        self.body = graph.nest
         self._runs: dict[str, list[list[Body]]] = {}
 
     @cached_property

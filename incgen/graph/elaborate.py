@@ -6,8 +6,8 @@ bounded amount of work, and their number is bounded, so that no spec makes incge
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import assert_never
 
 from incgen.base.diagnostics import Code, Note, Refused, Reporter
@@ -16,6 +16,7 @@ from incgen.graph.bounds import MAX_REPEAT, MAX_SIZE, Bounds, TooLargeError
 from incgen.graph.evaluation import Evaluator
 from incgen.graph.frames import Frame, given, join_key, unit_use, uses_of
 from incgen.graph.joins import history, joined, refuse_mismatch
+from incgen.graph.nest import Aside, Body, Joined, Layer, Piece, Repeated, Used
 from incgen.graph.nodes import Graph, Node, Observed, Use
 from incgen.graph.shape_inference import output
 from incgen.graph.shapes import (
@@ -66,6 +67,7 @@ def elaborate(program: df.Program, settings: Mapping[str, Value], report: Report
         {d: Observed(builder.given[d], [*builder.shapes[d]]) for d in builder.given},
         builder.steps,
         {span: [*pairs] for span, pairs in builder.passed.items()},
+        Body(None, tuple(builder.items), 0, next(iter(builder.outputs.values()))),
     )
 
 
@@ -81,6 +83,7 @@ class _Builder:
         self.shapes: dict[df.Definition, dict[tuple[Shape, Shape], None]] = {}
         self.steps: dict[int, Shape] = {}
         self.passed: dict[Span, dict[tuple[Shape, Shape], None]] = {}
+        self.items: list[Piece] = []  # of the innermost body of the nest
         self.bounds = Bounds(report)
 
     def run(self, pixels: df.Pixels) -> None:
@@ -101,6 +104,15 @@ class _Builder:
         self.outputs = {name: result, **heads}
         if not self.report.failed:  # what an error kept from being built may use the value
             report_unused(self.nodes, self.outputs.values(), network, self.report)
+
+    @contextmanager
+    def collected(self) -> Iterator[list[Piece]]:
+        """Collect the items of a body of the nest apart from those around it."""
+        around, self.items = self.items, []
+        try:
+            yield self.items
+        finally:
+            self.items = around
 
     def add(self, node: Node) -> int:
         """Append a node, within the bounds."""
@@ -129,6 +141,7 @@ class _Builder:
                 message = f"the {what} of the input must be at most {MAX_SIZE}, not {value}"
                 self.report.refuse(Code.TOO_LARGE, place, message)
             sizes.append(value)
+        self.items.append(Layer("input", False, 0, 0, span))
         return self.add(Node("input", "input", {}, (), Shape(*sizes), (), 0, span, None))
 
     def body(
@@ -139,9 +152,9 @@ class _Builder:
         for step in body.steps:
             if isinstance(step, df.Head):
                 assert heads is not None
-                with suppress(Refused):
-                    if current is not None:
-                        heads[step.label] = self.body(step.body, current, frame.inside(None))
+                if current is not None:
+                    with suppress(Refused):
+                        heads[step.label] = self.head(step, current, frame)
                 continue
             current = self.step(step, current, frame)
             if frame.network and current is not None:
@@ -149,6 +162,13 @@ class _Builder:
         if current is None:
             raise Refused
         return current
+
+    def head(self, head: df.Head, value: int, frame: Frame) -> int:
+        with self.collected() as items:
+            result = self.body(head.body, value, frame.inside(None))
+        inside = Body(head.label, tuple(items), value, result)
+        self.items.append(Aside(head.label, True, value, value, head.span, inside))
+        return result
 
     def step(self, step: df.Step, current: int | None, frame: Frame) -> int | None:
         """Apply one step to the current value, or to the value it starts from."""
@@ -216,9 +236,15 @@ class _Builder:
             origin = given(element.count, frame.use)
             self.values.refuse(code, origin, "a repeat count", fault, count, place, frame)
         assert isinstance(count, int)
-        inner = frame.inside(element.name)
+        inner, iterations, source = frame.inside(element.name), list[Body](), value
         for index in range(count):
-            value = self.body(element.body, value, inner.inside(str(index)))
+            with self.collected() as items:
+                after = self.body(element.body, value, inner.inside(str(index)))
+            iterations.append(Body(None, tuple(items), value, after))
+            value = after
+        if iterations:
+            span, bodies = element.span, tuple(iterations)
+            self.items.append(Repeated(inner.prefix, True, source, value, span, bodies))
         return value
 
     def instance(self, element: df.Instance, value: int, frame: Frame) -> int:
@@ -242,7 +268,11 @@ class _Builder:
                 assert isinstance(written, ex.Expression)
                 bound[formal.name] = self.values.evaluate(written, frame, shape, element.span)
         inner = Frame(bound, path, use, forwarded=forwarded, depth=frame.depth + 1)
-        result = self.body(definition.body, value, inner)
+        with self.collected() as items:
+            result = self.body(definition.body, value, inner)
+        body = Body(None, tuple(items), value, result)
+        named, span = element.labelled, element.span
+        self.items.append(Used(path, named, value, result, span, definition, bound, body))
         self.observe(definition, bound if forwarded is None else forwarded, value, result)
         return result
 
@@ -267,20 +297,25 @@ class _Builder:
 
     def join(self, element: df.Join, value: int, frame: Frame) -> int:
         inner = frame.inside(element.name)
-        branches = [
-            self.step(s, value, inner) for s in element.body.steps if isinstance(s, df.Step)
-        ]
-        results = tuple(branch for branch in branches if branch is not None)
-        if len(results) < len(branches):
+        branches = []
+        for step in element.body.steps:
+            assert isinstance(step, df.Step)
+            with self.collected() as items:
+                branch = self.step(step, value, inner)
+            if branch is not None:
+                branches.append(Body(step.label, tuple(items), value, branch))
+        if len(branches) < len(element.body.steps):
             raise Refused
+        results = tuple(branch.value for branch in branches)
         shape = joined(element.kind, [self.shape(result) for result in results])
         if isinstance(shape, tuple):
             refuse_mismatch(element, shape, results, self.nodes, frame.use, self.report)
         name = element.title if element.name is None else element.name
-        path = join_key(frame.prefix, name)
-        return self.add(
-            Node(path, element.kind, {}, results, shape, (), 0, element.span, frame.use)
-        )
+        path, span = join_key(frame.prefix, name), element.span
+        node = self.add(Node(path, element.kind, {}, results, shape, (), 0, span, frame.use))
+        named = element.name is not None
+        self.items.append(Joined(path, named, value, node, span, element.kind, tuple(branches)))
+        return node
 
     def op(self, call: df.OpCall, value: int, frame: Frame) -> int:
         op, shape = call.op, self.shape(value)
@@ -306,7 +341,8 @@ class _Builder:
         node = Node(path, op.name, args, (value,), result, weights, cost, span, use, call)
         if args.get("pad") is not None and "pad" not in said:
             _warn_of_even_window(node, shape, self.report)
-        return self.add(node)
+        self.items.append(Layer(path, call.labelled, value, self.add(node), span))
+        return self.items[-1].value
 
 
 def _warn_of_even_window(node: Node, before: Shape, report: Reporter) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from incgen.base.source import Span
 from incgen.graph.changes import Change
+from incgen.graph.nest import Body
 from incgen.graph.shapes import Arguments, Shape, Tensor
 from incgen.language.arithmetic import Value
 from incgen.resolve.definitions import ArgumentValue, Definition, Instance, OpCall, Program
@@ -91,7 +92,8 @@ class Graph:
     steps: dict[int, Shape]
     #: The shapes before and after each element of the spec, by its location; `Observed` says how
     #: many
-    passed: dict[Span, list[tuple[Shape, Shape]]] = field(default_factory=dict, repr=False)
+    passed: dict[Span, list[tuple[Shape, Shape]]] = field(repr=False)
+    nest: Body = field(repr=False, compare=False)  #: The layers as the spec nests them
     #: How it was made from its training form, if it is a deployed one
     deployment: Deployment | None = None
 

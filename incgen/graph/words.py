@@ -26,8 +26,8 @@ def described(node: Node) -> str:
         value = node.args[argument.name]
         if argument.kind is Kind.WORD and argument.name == "kind":
             name = f"{value}_{name}"
-        elif is_told(argument):
-            words.append(spec_value(value))
+        elif is_told(argument):  # a computed number is told with six digits
+            words.append(spec_value(float(f"{value:g}") if isinstance(value, float) else value))
     words += [f"{key}={node.args[key]}" for key in TOLD if node.args.get(key, 1) != 1]
     if "window" in node.args and "borders" in node.args:
         words += _borders(node.args["window"], node.args.get("dilation", 1), node.args["borders"])
