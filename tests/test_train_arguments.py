@@ -85,7 +85,7 @@ def test_what_does_not_go_together(
     Path("old").mkdir()
     Path("old/log.csv").touch()
     for options, message in (
-        (["--output=old"], "there is a run in old: add --resume, or another --output"),
+        (["--output=old"], "old has a run: add --resume, or another --output"),
         (["--fresh", "logits"], "--fresh has a meaning with --from only"),
         (["--output=old", "--resume", "--from=x"], "leave out --from"),
     ):

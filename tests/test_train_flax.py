@@ -101,7 +101,7 @@ def test_only_what_a_recipe_needs_is_written(forms: Path) -> None:
     assert len(least.splitlines()) < 720
 
 
-@pytest.mark.parametrize("name", ["run", "images"])
+@pytest.mark.parametrize("name", ["run", "examples"])
 def test_a_network_with_a_name_of_the_script(name: str, tmp_path: Path) -> None:
     text = spec().replace("network small", f"network {name}").replace("for small", f"for {name}")
     module = scripts.loaded(scripts.built(tmp_path, text, "flax"))
@@ -343,7 +343,7 @@ def triangles(length: int, size: int) -> Array:
 
 def test_flips(imported: Callable[..., Any]) -> None:
     module, image = imported(spec(train="{ flip 0.25 }")), picture(8, 8)
-    numbers = np.full(32, 0.9)
+    numbers = [0.9] * 32
     np.testing.assert_array_equal(module.transform(image, numbers), image)
     for number, expected in ((0.2499, image[:, ::-1]), (0.25, image)):
         numbers[22] = number
@@ -364,7 +364,7 @@ def test_colours_are_those_of_pillow(
 ) -> None:
     """Pillow rounds the grey image or its mean, and the result."""
     module, image = imported(spec(train=f"{{ color {line} }}")), picture(8, 8)
-    numbers = np.full(32, 0.5)
+    numbers = [0.5] * 32
     numbers[place] = number
     pixels = module.transform(image, numbers)
 
@@ -377,7 +377,7 @@ def test_colours_are_those_of_pillow(
 @pytest.mark.parametrize("number", [0.0, 0.5, 0.8])
 def test_hue_turns(number: float, imported: Callable[..., Any]) -> None:
     module, image = imported(spec(train="{ color hue=0.2 }")), picture(8, 8)
-    numbers = np.full(32, 0.1)
+    numbers = [0.1] * 32
     numbers[27] = number
     pixels = module.transform(image, numbers)
 
@@ -392,7 +392,7 @@ def test_colours_change_in_order_and_stay_pixels(imported: Callable[..., Any]) -
     """Each value is clipped before the next change, so that the order can be told."""
     line = "color brightness=0.5 contrast=[2, 2] saturation=[0.5, 0.5]"
     module, image = imported(spec(train=f"{{ {line} }}")), picture(8, 8)
-    pixels = module.transform(image, np.full(32, 0.9))
+    pixels = module.transform(image, [0.9] * 32)
 
     x = (image + 255 * 0.5 * 0.8).clip(0, 255)
     grey = np.array([0.299, 0.587, 0.114])
@@ -434,9 +434,9 @@ def test_the_144_crops_of_googlenet(size: tuple[int, int], imported: Callable[..
     np.testing.assert_array_equal(np.moveaxis(crops, -1, 1), expected)
 
 
-def read(module: Any, examples: Any, batches: Any) -> list[tuple[Array, list[int]]]:
+def read(examples: Any, batches: Any) -> list[tuple[Array, list[int]]]:
     """Return batches of images with their labels."""
-    data = module.Images(examples, 7, 2).read(batches)
+    data = examples.read(batches, 2)
     return [(np.asarray(images), np.asarray(labels).tolist()) for images, labels in data]
 
 
@@ -444,27 +444,26 @@ def test_the_numbers_of_an_image_are_its_own(imported: Callable[..., Any]) -> No
     module = imported(spec(GREY, train="{ crop area=[0.3, 1] aspect=[3/4, 4/3] -> flip }"))
     arrays = np.random.default_rng(0).integers(0, 255, (20, 12, 12), "uint8")
     examples = module.Examples(arrays, np.arange(20))
-    ((images, labels),) = read(module, examples, module.training_order(20, 7, 5, 6))
+    ((images, labels),) = read(examples, module.training_order(20, 7, 5, 6))
 
     assert labels == module.order(1, 20, 7)[12:18].tolist()
     for image, number in zip(images, labels, strict=True):
         pixels = arrays[number][..., None]
         expected = module.transform(pixels, module.draw(7, 1, number))
-        np.testing.assert_allclose(image, expected / 127.5 - 1, atol=1e-5)
+        np.testing.assert_array_equal(image, expected)
 
 
 def test_arrays_without_transforms_are_taken_as_they_are(imported: Callable[..., Any]) -> None:
     module = imported(spec(GREY, drop=["train", "evaluate"]))
     arrays = np.random.default_rng(0).integers(0, 255, (20, 8, 8), "uint8")
     examples = module.Examples(arrays, np.arange(20))
-    trained = read(module, examples, module.training_order(20, 7, 0, 3))
-    evaluated = read(module, examples, module.evaluation_order(20))
+    trained = read(examples, module.training_order(20, 7, 0, 3))
+    evaluated = read(examples, module.evaluation_order(20))
 
     assert [*chain(*(labels for _, labels in trained))] == module.order(0, 20, 7)[:18].tolist()
     assert [*chain(*(labels for _, labels in evaluated))] == [*range(20), -1, -1, -1, -1]
     for images, labels in (*trained, *evaluated):
-        expected = arrays[labels][..., None]
-        np.testing.assert_allclose(images, expected / 127.5 - 1, atol=1e-5)
+        np.testing.assert_array_equal(images, arrays[labels][..., None])
 
 
 def test_processes_share_each_batch(
@@ -472,11 +471,11 @@ def test_processes_share_each_batch(
 ) -> None:
     """A run that begins in the middle of an epoch sees what one from the start sees there."""
     module = imported(spec())
-    whole = [(epoch, part.tolist()) for epoch, part in module.training_order(20, 7, 0, 7)]
-    assert [epoch for epoch, _ in whole] == [0, 0, 0, 1, 1, 1, 2]
+    whole = [(source, part.tolist()) for source, part in module.training_order(20, 7, 0, 7)]
+    assert [source for source, _ in whole] == [(7, epoch) for epoch in (0, 0, 0, 1, 1, 1, 2)]
     for epoch in (0, 1):
         seen = module.order(epoch, 20, 7).tolist()
-        assert [*chain(*(part for e, part in whole if e == epoch))] == seen[:18]
+        assert [*chain(*(part for source, part in whole if source[1] == epoch))] == seen[:18]
 
     monkeypatch.setattr(jax, "process_count", lambda: 3)
     shares, evaluated = [], []
@@ -513,7 +512,7 @@ def test_an_image_that_cannot_be_used(
     examples = module.Examples(names, np.zeros(6))
 
     with pytest.raises(SystemExit) as stopped:
-        read(module, examples, module.training_order(6, 7, 0, 1))
+        read(examples, module.training_order(6, 7, 0, 1))
     assert str(stopped.value).startswith(f"error: {names[1]} cannot be used: ")
     assert reason in str(stopped.value)
 
@@ -586,7 +585,9 @@ def test_each_device_has_its_own_statistics(images: Path, tmp_path: Path) -> Non
 
     with jax.enable_x64(True):
         order = module.training_order(30, 0, 0, 1)
-        ((x, labels),) = module.Images(module.find_examples(images)[0], 0, 1).read(order)
+        examples, _ = module.find_examples(images)
+        ((x, labels),) = examples.read(order, 1)
+        x = module.preprocess(x)
         losses, statistics = [], []
         for part in (slice(0, 3), slice(3, 6)):
             losses.append(float(nnx.jit(module.loss_of)(model, x[part], labels[part])))
@@ -659,7 +660,7 @@ def test_weights_that_do_not_fit(
         (["--from", "{run}/log.csv"], "--from {run}/log.csv: "),
         (["--from", "{run}/last.safetensors", "--fresh", "logit"], "no key matches logit; near it"),
         (["--freeze", "conv3*"], "no key matches conv3*; near it are conv"),
-        (["--data", "{run}/none"], "expected train/ and val/ with a folder of images"),
+        (["--data", "{run}/none"], "error: no images (.bmp, .jpeg, "),
     ],
 )
 def test_what_the_command_line_refuses(

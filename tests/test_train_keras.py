@@ -294,7 +294,7 @@ def test_boxes_are_those_of_the_other_scripts(
     module = imported(text)
     box = tf.function(module.crop_box)
     for index in range(200):
-        numbers = module.draw(0, 0, index)
+        numbers = np.array(module.draw(0, 0, index))
         result = box(*map(tf.constant, size), tf.constant(numbers)).numpy().tolist()
         assert result == [*plain["crop_box"](*size, numbers)]
 
@@ -312,7 +312,7 @@ def test_crops_are_those_of_pillow(
     size: tuple[int, int], number: float, mode: Any, imported: Callable[..., Any]
 ) -> None:
     module, image = imported(spec(train=f"{{ {CROP} interpolation=random }}")), picture(*size)
-    numbers = module.draw(0, 0, 0)
+    numbers = np.array(module.draw(0, 0, 0))
     numbers[23] = number
     pixels = transformed(module, image, numbers)
 
@@ -323,7 +323,7 @@ def test_crops_are_those_of_pillow(
 
 def test_a_crop_is_bilinear_unless_it_says_otherwise(imported: Callable[..., Any]) -> None:
     module, image = imported(spec(train=f"{{ {CROP} }}")), picture(37, 29)
-    numbers = module.draw(0, 0, 0)
+    numbers = np.array(module.draw(0, 0, 0))
     pixels = transformed(module, image, numbers)
 
     box = [int(value) for value in module.crop_box(37, 29, numbers)]
@@ -466,7 +466,7 @@ def test_images_of_idx_files(imported: Callable[..., Any], tmp_path: Path) -> No
 def batches(module: Any, examples: Any, start: int, end: int, **devices: int) -> list[list[int]]:
     """Return the numbers of the examples of batches, whose images are their own numbers."""
     images = module.Images(examples, 7, 2)
-    dataset = images.training(start, end, module.Devices(**devices))
+    dataset = images.training(start, end, tf.distribute.InputContext(**devices))
     return [labels.numpy().tolist() for _, labels in dataset]
 
 
@@ -502,7 +502,7 @@ def test_every_device_has_images_to_evaluate(
     images = module.Images(module.Examples(arrays, np.arange(count)), 7, 2)
     seen = []
     for number in range(3):
-        devices = module.Devices(3, number, num_replicas_in_sync=6)
+        devices = tf.distribute.InputContext(3, number, num_replicas_in_sync=6)
         batches = [*images.validation(devices)]
         assert [len(labels) for _, labels in batches] == [1, 1] * -(-count // 6)
         for pixels, labels in batches:
@@ -517,11 +517,11 @@ def test_the_numbers_of_an_image_are_its_own(imported: Callable[..., Any]) -> No
     module = imported(spec(GREY, train="{ crop area=[0.3, 1] aspect=[3/4, 4/3] -> flip }"))
     arrays = np.random.default_rng(0).integers(0, 255, (20, 12, 12), "uint8")
     images = module.Images(module.Examples(arrays, np.arange(20)), 7, 2)
-    ((batch, labels),) = images.training(5, 6, module.Devices())
+    ((batch, labels),) = images.training(5, 6, tf.distribute.InputContext())
 
     for image, number in zip(batch.numpy(), labels.numpy().tolist(), strict=True):
         pixels = tf.constant(arrays[number][..., None])
-        expected = module.transform(pixels, module.draw(7, 1, number))
+        expected = module.transform(pixels, np.array(module.draw(7, 1, number)))
         np.testing.assert_allclose(image, expected / 127.5 - 1, atol=1e-5)
 
 
@@ -613,7 +613,10 @@ def test_devices_with_statistics_of_their_own(
     network = module.small()
     module.load_safetensors(network, run.output / "last.safetensors")
     validation = module.Images(module.find_examples(images)[1], 0, 1)
-    sums = sum(module.scores(network, *batch) for batch in validation.validation(module.Devices()))
+    sums = sum(
+        module.scores(network, *batch)
+        for batch in validation.validation(tf.distribute.InputContext())
+    )
     top1, loss = (np.asarray(sums) / 15).tolist()
     assert float(run.log()[-1]["top1"]) == pytest.approx(top1)
     assert float(run.log()[-1]["val_loss"]) == pytest.approx(loss, rel=1e-5)
@@ -650,11 +653,11 @@ def test_weights_that_do_not_fit(
     module = imported(spec())
 
     with pytest.raises(SystemExit) as stopped:
-        module.load_start(module.small(), tmp_path / "other.safetensors", [])
+        module.load_weights(module.small(), tmp_path / "other.safetensors", [])
     for part in ("missing: conv1.bn.bias", "unexpected: more", "misshapen: logits.weight"):
         assert part in str(stopped.value)
     fresh = ["more", "logits", "conv1.bn.bias"]
-    module.load_start(module.small(), tmp_path / "other.safetensors", fresh)
+    module.load_weights(module.small(), tmp_path / "other.safetensors", fresh)
 
 
 def test_what_is_refused(imported: Callable[..., Any], whole: scripts.Run, tmp_path: Path) -> None:
@@ -662,10 +665,13 @@ def test_what_is_refused(imported: Callable[..., Any], whole: scripts.Run, tmp_p
     network, file = module.small(), whole.output / "last.safetensors"
     log = whole.output / "log.csv"
     for call, message in (
-        (lambda: module.load_start(network, log, []), f"error: --from {log}: "),
-        (lambda: module.load_start(network, file, ["logit"]), "no key matches logit; near it are"),
+        (lambda: module.load_weights(network, log, []), f"error: --from {log}: "),
+        (
+            lambda: module.load_weights(network, file, ["logit"]),
+            "no key matches logit; near it are",
+        ),
         (lambda: module.freeze(network, ["conv3*"]), "no key matches conv3*; near it are conv"),
-        (lambda: module.find_examples(tmp_path / "none"), "expected train/ and val/ with a folder"),
+        (lambda: module.find_examples(tmp_path / "none"), "error: no images (.bmp, .jpeg, "),
     ):
         with pytest.raises(SystemExit) as stopped:
             call()

@@ -105,13 +105,13 @@ def test_only_what_a_recipe_needs_is_written(forms: Path) -> None:
     assert len(least.splitlines()) < 680
 
 
-@pytest.mark.parametrize("name", ["run", "images", "dataset", "csv"])
+@pytest.mark.parametrize("name", ["run", "examples", "dataset", "csv"])
 def test_a_network_with_a_name_of_the_script(name: str, tmp_path: Path) -> None:
     text = spec().replace("network small", f"network {name}").replace("for small", f"for {name}")
     module = scripts.loaded(scripts.built(tmp_path, text, "torch"))
     network = getattr(module, f"{name.capitalize()}Network", None) or module.Csv
     assert network.__module__ == f"{name}_torch"
-    assert issubclass(module.Images, torch.utils.data.Dataset) and module.Tensor is Tensor
+    assert issubclass(module.Examples, torch.utils.data.Dataset) and module.Tensor is Tensor
 
 
 # ---------------------------------------------------------------- parts of a script
@@ -212,7 +212,7 @@ def test_a_rate(line: str, length: str, imported: Callable[..., Any]) -> None:
     epoch = 7
     total = rates.total_steps(recipe, epoch)
     said = re.search(r"total = (.*)", Path(module.__file__).read_text("utf-8"))
-    assert said is not None and eval(said[1], {"epoch": epoch}) == total  # our own code
+    assert said is not None and eval(said[1], {"epoch_steps": epoch}) == total  # our own code
     found = [module.rate(step, epoch, total) for step in range(total)]
     assert found == [rates.rate_at(recipe.rate, step, epoch, total) for step in range(total)]
     assert {*map(type, found)} == {float}  # JAX compiles a step for each type
@@ -239,11 +239,11 @@ def test_processes_share_each_batch(
 ) -> None:
     """A run that begins in the middle of an epoch sees what one from the start sees there."""
     module = imported(spec())
-    whole = [(epoch, part.tolist()) for epoch, part in module.training_order(20, 7, 0, 7)]
-    assert [epoch for epoch, _ in whole] == [0, 0, 0, 1, 1, 1, 2]
+    whole = [(source, part.tolist()) for source, part in module.training_order(20, 7, 0, 7)]
+    assert [source for source, _ in whole] == [(7, epoch) for epoch in (0, 0, 0, 1, 1, 1, 2)]
     for epoch in (0, 1):
         seen = module.order(epoch, 20, 7).tolist()
-        assert [*chain(*(part for e, part in whole if e == epoch))] == seen[:18]
+        assert [*chain(*(part for source, part in whole if source[1] == epoch))] == seen[:18]
 
     monkeypatch.setattr(module, "PROCESSES", 3)
     shares = []
@@ -588,7 +588,7 @@ def holding(name: str, content: bytes) -> Callable[[Path], Any]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda folder: shutil.rmtree(folder), "expected train/ and val/ with a folder of images"),
+        (lambda folder: shutil.rmtree(folder), "error: no images (.bmp, .jpeg, "),
         (without("t10k-images-idx3-ubyte"), "t10k-images-idx3-ubyte.gz cannot be read"),
         (without("train-labels-idx1-ubyte.gz"), "train-labels-idx1-ubyte.gz cannot be read"),
         (holding("train-labels-idx1-ubyte", b"no"), "it does not begin with 0, 0, 8"),
@@ -605,7 +605,7 @@ def holding(name: str, content: bytes) -> Callable[[Path], Any]:
         (lambda folder: scripts.folder_of_idx(folder, classes=4), "build with --set classes=4"),
         (
             lambda folder: scripts.folder_of_idx(folder, count=5),
-            "5 examples, fewer than a batch (6)",
+            "5 examples, a batch has 6",
         ),
     ],
 )
@@ -622,12 +622,12 @@ def test_wrong_idx_files(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda folder: shutil.rmtree(folder / "val"), "val/CLASS/ has no images (.bmp, .jpeg"),
-        (lambda folder: shutil.rmtree(folder / "train"), "expected train/ and val/"),
+        (lambda folder: shutil.rmtree(folder / "val"), "data/val/CLASS/"),
+        (lambda folder: shutil.rmtree(folder / "train"), "data/train/CLASS/"),
         (lambda folder: shutil.rmtree(folder / "train" / "class1"), "val has classes that train"),
         (
             lambda folder: [path.unlink() for path in folder.glob("train/*/*")],
-            "train/CLASS/ has no images",
+            "data/train/CLASS/",
         ),
         (
             lambda folder: [shutil.rmtree(path) for path in folder.glob("*/class2")],
@@ -638,7 +638,7 @@ def test_wrong_idx_files(
                 [path.unlink() for path in folder.glob("train/*/[2-9]*")]
                 and (folder / "train" / "class0" / "0.png").unlink()
             ),
-            "has 5 examples, fewer than a batch (6)",
+            "has 5 examples, a batch has 6",
         ),
     ],
 )
@@ -668,11 +668,11 @@ def test_an_image_that_cannot_be_used_ends_the_run(
 
 def test_images_of_another_size(imported: Callable[..., Any], images: Path) -> None:
     """Without a crop nothing makes them as large as the input."""
-    for text, epoch in ((spec(train="{ flip }"), 0), (spec(drop=["evaluate"]), None)):
+    for text, source in ((spec(train="{ flip }"), (0, 0)), (spec(drop=["evaluate"]), None)):
         module = imported(text)
         examples, _ = module.find_examples(images)
         with pytest.raises(ValueError, match=r"0\.png cannot be used: it is 12 x 12, not 8 x 8"):
-            module.Images(examples, 0)[epoch, np.array([0])]
+            examples[source, np.array([0])]
 
 
 # ---------------------------------------------------------------- evaluation
@@ -820,8 +820,8 @@ def test_arrays_without_transforms_are_taken_as_they_are(
     ):
         module = imported(text)
         examples, _ = module.find_examples(data)
-        for epoch, dtype in ((0, of_training), (None, of_evaluation)):
-            pixels, labels = module.Images(examples, 0)[epoch, numbers]
+        for source, dtype in (((0, 0), of_training), (None, of_evaluation)):
+            pixels, labels = examples[source, numbers]
             assert (pixels.shape, pixels.dtype) == ((3, 1, 8, 8), dtype)
             assert labels.tolist() == [2, 0, 0]
         if dtype == torch.uint8:

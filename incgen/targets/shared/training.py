@@ -131,7 +131,7 @@ def view(graph: Graph, recipe: Recipe, target: str, width: int) -> dict[str, Any
 
 def _facts(graph: Graph) -> dict[str, Any]:
     """Return what a script has to know of its network."""
-    shape, pixels, nodes = graph.input, graph.program.network.pixels, graph.nodes
+    shape, nodes = graph.input, graph.nodes
     main, *heads = graph.outputs
     norms = [node.args for node in nodes if node.op == "bn"]
     return {
@@ -141,7 +141,6 @@ def _facts(graph: Graph) -> dict[str, Any]:
         "classes": nodes[graph.outputs[main]].shape.channels,
         "main": main,
         "heads": heads,
-        "preprocess": pixels is not None and pixels.described,
         "drops": any(node.args.get("rate") for node in nodes if node.op == "dropout"),
         "norms": sorted({norm["variance"] for norm in norms}),
         "unscaled": any(norm["shift"] and not norm["scale"] for norm in norms),
@@ -157,6 +156,7 @@ def _images(graph: Graph, recipe: Recipe) -> dict[str, Any]:
         "evaluate": evaluate,
         "uses": {step.name for step in (*train, *evaluate)},
         "random": any(step.name in _RANDOM for step in train),
+        "resampled": any(step.args.get("interpolation") == "random" for step in train),
         "crops": max([_CROPS.get(step.name, 1) for step in evaluate], default=1),
         "numbers": _NUMBERS,
     }
@@ -208,19 +208,20 @@ def fraction(value: float) -> str:
 def lerp(low: float, high: float, number: str) -> str:
     """Return what lies between two numbers, by a number in 0..1, as Python source.
 
-    >>> lerp(0.5, 1.5, "r"), lerp(0, 1, "r")
-    ('(0.5 + (1.5 - 0.5) * r)', 'r')
+    >>> lerp(0, 1, "r"), lerp(0.5, 1.5, "r"), lerp(0.08, 1, "r"), lerp(0.2, 1.1, "r")
+    ('r', '(0.5 + r)', '(0.08 + 0.92 * r)', '(0.2 + (1.1 - 0.2) * r)')
     """
     if (low, high) == (0, 1):
         return number
-    return f"({fraction(low)} + ({fraction(high)} - {fraction(low)}) * {number})"
+    span = min(plain(high - low), f"({fraction(high)} - {fraction(low)})", key=len)
+    return f"({fraction(low)} + {number if span == '1' else f'{span} * {number}'})"
 
 
-def in_steps(duration: Duration, epoch: str = "epoch") -> str:
+def in_steps(duration: Duration, epoch: str = "epoch_steps") -> str:
     """Return a duration in steps as Python source, for an `epoch` of so many steps.
 
     >>> in_steps(Duration(0.5, "epochs")), in_steps(Duration(24, "epochs"))
-    ('max(1, round(0.5 * epoch))', '24 * epoch')
+    ('max(1, round(0.5 * epoch_steps))', '24 * epoch_steps')
     """
     count = duration.count
     if duration.unit == "steps":

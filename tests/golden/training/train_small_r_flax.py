@@ -50,26 +50,22 @@ from small_flax import Small, load_safetensors, preprocess
 
 BATCH = 6  # examples of a step, over all processes together
 CLASSES = 3
+ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of the files that are images
 HEADS = 0.3  # weight of the loss of each auxiliary head
 SMOOTHING = 0.1  # of labels, spread over all classes
 CLIP = 1  # largest norm of all gradients together
 DECAY = 0.9  # of the average of the weights
+MODES = (Resampling.NEAREST, Resampling.BILINEAR, Resampling.BICUBIC)
 
 # What Flax calls the weights of a layer, and what weights files call them.
 NAMES = {"kernel": "weight", "scale": "weight", "bias": "bias"}
 NAMES |= {"mean": "running_mean", "var": "running_var"}
 SAVED = (nnx.Param, nnx.BatchStat)  # what a weights file contains
 
-
-def rate(step: int, epoch: int, total: int) -> float:
-    """Return the learning rate of a step, from 0, by those of an epoch and in all."""
-    warmup = 2
-    if step < warmup:
-        return 0.05 * (step / warmup)
-    return 0.05 * 0.5 ** (step // max(1, round(0.5 * epoch)))
-
-
-ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of the files that are images
+Batch = tuple[Array, Array]  # images and labels
+Arrays = tuple[np.ndarray, np.ndarray]  # the same before they are on the devices
+# Seed and epoch for training, or None for evaluation; the numbers of examples.
+Share = tuple[tuple[int, int] | None, np.ndarray]
 
 
 class Examples:
@@ -80,6 +76,39 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def load(self, source: tuple[int, int] | None, number: int) -> np.ndarray:
+        """Return an image as the network is to see it."""
+        image = self.image(number)
+        return transform(image, draw(*source, number)) if source else prepare(image)
+
+    def batch(self, source: tuple[int, int] | None, numbers: np.ndarray) -> Arrays:
+        """Return a batch. What fills it up has the number -1, and so has its label."""
+        labels = np.where(numbers < 0, -1, self.labels[numbers]).astype(np.int32)
+        images = []
+        for number in numbers.tolist():
+            try:
+                images.append(self.load(source, number))
+            except (OSError, ValueError) as error:
+                name = self.images[number]
+                sys.exit(f"error: {name} cannot be used: {error}")
+        return np.stack(images), labels
+
+    def read(self, batches: Iterable[Share], workers: int | None) -> Iterator[Batch]:
+        """Yield batches on the devices; threads, if any, read ahead."""
+        if workers is None:
+            workers = min(8, os.cpu_count() or 1)
+        if not workers:
+            yield from (placed(*self.batch(*batch)) for batch in batches)
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            ahead: deque[Future[Arrays]] = deque()
+            for source, numbers in batches:
+                ahead.append(pool.submit(self.batch, source, numbers))
+                if len(ahead) > workers:
+                    yield placed(*ahead.popleft().result())
+            for batch in ahead:
+                yield placed(*batch.result())
 
     def image(self, index: int) -> np.ndarray:
         """Return an image (H, W, 3) as bytes; of 16 bits, the upper 8."""
@@ -96,27 +125,23 @@ def find_examples(data: Path) -> tuple[Examples, Examples]:
         remedy = f"build with --set classes={count}"
         sys.exit(f"error: {data} has {count} classes, the network {CLASSES}: {remedy}")
     if len(train) < BATCH:
-        sys.exit(
-            f"error: {data} has {len(train)} examples, fewer than a batch ({BATCH})"
-        )
+        sys.exit(f"error: {data} has {len(train)} examples, a batch has {BATCH}")
     return train, val
 
 
 def list_images(data: Path) -> Iterator[Examples]:
     """Yield the examples of train/ and of val/; classes are numbered by their names."""
-    classes = list[str]()
+    classes: list[str] = []
     for split in ("train", "val"):
         paths = sorted(glob(f"{split}/*/*", root_dir=data))
         paths = [path for path in paths if path.lower().endswith(ENDINGS)]
         if not paths:
             sys.exit(
-                f"error: --data {data}: expected train/ and val/ with a folder of "
-                "images for each class; "
-                f"{split}/CLASS/ has no images ({', '.join(ENDINGS)})"
+                f"error: no images ({', '.join(ENDINGS)}) in {data}/{split}/CLASS/"
             )
         names = [path.split(os.sep)[1] for path in paths]
-        classes = classes or sorted({*names})
-        if unknown := sorted({*names}.difference(classes)):
+        classes = classes or sorted(set(names))
+        if unknown := sorted(set(names).difference(classes)):
             sys.exit(f"error: {data}/val has classes that train/ lacks: {unknown}")
         images = [os.path.join(data, path) for path in paths]
         yield Examples(images, np.searchsorted(classes, names))
@@ -127,21 +152,25 @@ def order(epoch: int, count: int, seed: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
-def draw(seed: int, epoch: int, index: int) -> np.ndarray:
-    """Return the random numbers (0 to 1) of a training image, the same anywhere."""
-    return np.random.default_rng([seed, epoch, index]).random(32)
+def draw(seed: int, epoch: int, index: int) -> list[float]:
+    """Return the random numbers (0 to 1) of a training image, the same anywhere.
+
+    0 to 9 are areas and 10 to 19 aspects of ten boxes, 20 and 21 the place of one of
+    them, 22 whether to flip, 23 the interpolation, 24 to 27 the changes of colour.
+    """
+    return np.random.default_rng([seed, epoch, index]).random(32).tolist()
 
 
-def crop_box(height: int, width: int, numbers: np.ndarray) -> tuple[int, int, int, int]:
+def crop_box(height: int, width: int, r: list[float]) -> tuple[int, int, int, int]:
     """Return a random box, top, left, height, width: the first of ten that fits."""
     narrow, wide = 0.75, 4 / 3
-    for r, s in zip(numbers[:10], numbers[10:20], strict=True):
-        area = (0.3 + (1 - 0.3) * r) * height * width
-        aspect = math.exp(math.log(narrow) + (math.log(wide) - math.log(narrow)) * s)
+    for p, q in zip(r[:10], r[10:20], strict=True):
+        area = (0.3 + 0.7 * p) * height * width
+        aspect = math.exp(math.log(narrow) + (math.log(wide) - math.log(narrow)) * q)
         h, w = round(math.sqrt(area / aspect)), round(math.sqrt(area * aspect))
         if 0 < h <= height and 0 < w <= width:
-            top = math.floor(numbers[20] * (height - h + 1))
-            left = math.floor(numbers[21] * (width - w + 1))
+            top = math.floor(r[20] * (height - h + 1))
+            left = math.floor(r[21] * (width - w + 1))
             return top, left, h, w
     # None does: the largest in the middle.
     aspect = min(max(width / height, narrow), wide)
@@ -149,35 +178,31 @@ def crop_box(height: int, width: int, numbers: np.ndarray) -> tuple[int, int, in
     return (height - h) // 2, (width - w) // 2, h, w
 
 
-MODES = (Resampling.NEAREST, Resampling.BILINEAR, Resampling.BICUBIC)
-
-
 def resize(
     image: np.ndarray, height: int, width: int, mode: Resampling = Resampling.BILINEAR
 ) -> np.ndarray:
-    """Resize an image (H, W, C) of float32, without aliases."""
-    # Pillow computes in floats if it gets them, which it takes by the channel.
+    """Resize an image (H, W, C) of float32, with antialiasing."""
+    # Pillow resizes floats one channel at a time.
     channels = (Image.fromarray(image[:, :, channel]) for channel in range(3))
     size = (width, height)
     return np.stack([np.array(each.resize(size, mode)) for each in channels], axis=2)
 
 
-def transform(image: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+def transform(image: np.ndarray, numbers: list[float]) -> np.ndarray:
     """Return an image (H, W, C), values 0..255, for training, by random numbers."""
-    r = numbers.tolist()
     top, left, h, w = crop_box(image.shape[0], image.shape[1], numbers)
     image = image[top : top + h, left : left + w].astype(np.float32)
     image = resize(image, 8, 8, MODES[int(3 * numbers[23])])
     image = image.clip(0, 255)  # bicubic overshoots
     if numbers[22] < 0.5:
         image = image[:, ::-1]
-    image = (image + 31.875 * (2 * r[24] - 1)).clip(0, 255)
+    image = (image + 31.875 * (2 * numbers[24] - 1)).clip(0, 255)
     mean = grey(image).mean()
-    image = ((image - mean) * (0.5 + (1.5 - 0.5) * r[25]) + mean).clip(0, 255)
+    image = ((image - mean) * (0.5 + numbers[25]) + mean).clip(0, 255)
     luma = grey(image)
-    image = (luma + (image - luma) * (0.5 + (1.5 - 0.5) * r[26])).clip(0, 255)
+    image = (luma + (image - luma) * (0.5 + numbers[26])).clip(0, 255)
     hsv = rgb_to_hsv(image / 255)
-    hsv[:, :, 0] = (hsv[:, :, 0] + 0.1 * (2 * r[27] - 1)) % 1
+    hsv[:, :, 0] = (hsv[:, :, 0] + 0.1 * (2 * numbers[27] - 1)) % 1
     image = 255 * hsv_to_rgb(hsv)
     return image
 
@@ -197,89 +222,43 @@ def prepare(image: np.ndarray) -> np.ndarray:
     return image
 
 
-class Images:
-    """Batches of images with their labels, by numbers of examples.
-
-    In front of the numbers is the epoch for training, or None for evaluation.
-    """
-
-    def __init__(self, examples: Examples, seed: int, workers: int | None) -> None:
-        self.examples, self.seed = examples, seed
-        if workers is None:
-            workers = min(8, os.cpu_count() or 1)
-        self.workers = workers
-
-    def load(self, epoch: int | None, number: int) -> np.ndarray:
-        """Return an image as the network is to see it."""
-        image = self.examples.image(number)
-        if epoch is None:
-            return prepare(image)
-        return transform(image, draw(self.seed, epoch, number))
-
-    def batch(
-        self, epoch: int | None, numbers: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return a batch. What fills it up has the number -1, and so has its label."""
-        labels = np.where(numbers < 0, -1, self.examples.labels[numbers])
-        images = list[np.ndarray]()
-        for number in numbers.tolist():
-            try:
-                images.append(self.load(epoch, number))
-            except (OSError, ValueError) as error:
-                name = self.examples.images[number]
-                sys.exit(f"error: {name} cannot be used: {error}")
-        return np.stack(images), labels
-
-    def read(
-        self, batches: Iterable[tuple[int | None, np.ndarray]]
-    ) -> Iterator[tuple[Array, Array]]:
-        """Yield batches as the network takes them; threads, if any, read ahead."""
-        if not self.workers:
-            yield from (placed(*self.batch(*batch)) for batch in batches)
-            return
-        with ThreadPoolExecutor(self.workers) as pool:
-            ahead = deque[Future[tuple[np.ndarray, np.ndarray]]]()
-            for epoch, numbers in batches:
-                ahead.append(pool.submit(self.batch, epoch, numbers))
-                if len(ahead) > self.workers:
-                    yield placed(*ahead.popleft().result())
-            for batch in ahead:
-                yield placed(*batch.result())
-
-
-def placed(images: np.ndarray, labels: np.ndarray) -> tuple[Array, Array]:
-    """Split a batch, of which each process has its part, between all devices."""
-    batch: Any = images, labels.astype(np.int32)
-    if jax.process_count() > 1:
-        batch = map(partial(jax.make_array_from_process_local_data, split()), batch)
-    return scaling()(*batch)
-
-
 @cache
-def scaling() -> Callable[..., tuple[Array, Array]]:
-    """Return what scales a batch for the network and spreads it over the devices."""
-    return jax.jit(lambda x, labels: (preprocess(x), labels), out_shardings=split())
+def sharding(*axes: str) -> jax.NamedSharding:
+    """Return how arrays lie on all devices: whole, or by "batch" in equal parts."""
+    return jax.NamedSharding(jax.sharding.Mesh(jax.devices(), ("batch",)), P(*axes))
 
 
-def training_order(
-    count: int, seed: int, start: int, end: int
-) -> Iterator[tuple[int, np.ndarray]]:
+def placed(images: np.ndarray, labels: np.ndarray) -> Batch:
+    """Split a batch, of which each process has its part, between all devices."""
+    place = partial(jax.make_array_from_process_local_data, sharding("batch"))
+    return place(images), place(labels)
+
+
+def training_order(count: int, seed: int, start: int, end: int) -> Iterator[Share]:
     """Yield the examples of each step for this process: its share of every batch."""
-    share, examples = BATCH // jax.process_count(), np.empty(0)
+    share = BATCH // jax.process_count()
     for step in range(start, end):
         epoch, place = divmod(step, count // BATCH)
         if place == 0 or step == start:
             examples = order(epoch, count, seed)
         first = place * BATCH + jax.process_index() * share
-        yield epoch, examples[first : first + share]
+        yield (seed, epoch), examples[first : first + share]
 
 
-def evaluation_order(count: int) -> Iterator[tuple[None, np.ndarray]]:
+def evaluation_order(count: int) -> Iterator[Share]:
     """Yield the examples of each batch of evaluation for this process, at last -1."""
     size = BATCH
     numbers = np.pad(np.arange(count), (0, -count % size), constant_values=-1)
     for batch in numbers.reshape(-1, jax.process_count(), size // jax.process_count()):
         yield None, batch[jax.process_index()]
+
+
+def rate(step: int, epoch_steps: int, total: int) -> float:
+    """Return the learning rate of a step, counted from 0, of `total` in all."""
+    warmup = 2
+    if step < warmup:
+        return 0.05 * (step / warmup)
+    return 0.05 * 0.5 ** (step // max(1, round(0.5 * epoch_steps)))
 
 
 def make_optimizer(model: nnx.Module) -> nnx.Optimizer[Any]:
@@ -320,23 +299,6 @@ def loss_of(model: Small, images: Array, labels: Array) -> Array:
     return loss + model.regularization_loss()
 
 
-@cache
-def mesh() -> jax.sharding.Mesh:
-    """Return all devices of all processes, which share every batch."""
-    return jax.sharding.Mesh(jax.devices(), ("batch",))
-
-
-def split() -> jax.NamedSharding:
-    """Return how a batch is spread over the devices: each has a part."""
-    return jax.NamedSharding(mesh(), P("batch"))
-
-
-def gradients_of(model: Small, images: Array, labels: Array) -> tuple[Array, Any]:
-    """Return the loss and its gradients."""
-    derived = nnx.value_and_grad(loss_of, argnums=nnx.DiffState(0, trained))
-    return derived(model, images, labels)
-
-
 def train_step(
     model: Small,
     optimizer: nnx.Optimizer[Any],
@@ -347,7 +309,8 @@ def train_step(
     step: int,
 ) -> Array:
     """Train on a batch; return its loss before the update."""
-    loss, gradients = gradients_of(model, images, labels)
+    derived = nnx.value_and_grad(loss_of, argnums=nnx.DiffState(0, trained))
+    loss, gradients = derived(model, images, labels)
     optimizer.opt_state.hyperparams["rate"].set_value(rate)
     optimizer.update(model, gradients)
     share = 1 - jnp.minimum(DECAY, (1 + step) / (10 + step))
@@ -366,7 +329,7 @@ def grade(model: Small, images: Array, labels: Array) -> Array:
     return jnp.stack([loss, hits[:, 0].sum()])
 
 
-received = list[int]()  # the signals that asked this process to end
+received: list[int] = []  # the signals that asked this process to end
 
 
 def interrupted() -> bool:
@@ -376,14 +339,15 @@ def interrupted() -> bool:
     return bool(multihost_utils.process_allgather(len(received)).any())
 
 
-def first_overflow(model: Small, images: np.ndarray) -> str:
+def first_overflow(model: Small, images: Array) -> str:
     """Return the key of the first layer whose output is not finite."""
     layers = {id(layer): (path, layer) for path, layer in nnx.iter_modules(model)}
-    found = list[str]()
+    found: list[str] = []
 
     def watched(call: Callable[..., Any]) -> Callable[..., Any]:
         def watching(layer: nnx.Module, *args: Any) -> Any:
-            output, (path, _) = call(layer, *args), layers[id(layer)]
+            output = call(layer, *args)
+            path, _ = layers[id(layer)]
             if path and isinstance(output, Array) and not jnp.isfinite(output).all():
                 found.append(".".join(map(str, path)))
             return output
@@ -392,13 +356,14 @@ def first_overflow(model: Small, images: np.ndarray) -> str:
 
     for kind in {type(layer) for _, layer in layers.values()}:
         kind.__call__ = watched(kind.__call__)  # type: ignore[method-assign]
-    model(jnp.asarray(images))
+    model(images)
     return found[0] if found else "none"
 
 
 def matching(patterns: list[str], keys: Iterable[str]) -> set[str]:
     """Return the keys that match a pattern, whole or up to a dot; exit if none does."""
-    found, known = set[str](), sorted(keys)
+    found: set[str] = set()
+    known = sorted(keys)
     for pattern in patterns:
         hits = {*fnmatch.filter(known, pattern), *fnmatch.filter(known, f"{pattern}.*")}
         if not hits:
@@ -440,7 +405,7 @@ def load_weights(model: Small, path: Path, fresh: list[str]) -> None:
 
 
 def freeze(model: Small, patterns: list[str]) -> None:
-    """Stop the training of weights, with running statistics of the whole layer."""
+    """Freeze weights; a normalisation with frozen statistics is frozen whole."""
     weights = by_key(model)
     frozen = matching(patterns, weights)
     for path, layer in nnx.iter_modules(model):
@@ -491,6 +456,45 @@ def plot(log: Path, image: Path) -> None:
     os.replace(temporary, image)
 
 
+class Log:
+    """What a run says: log.csv, TensorBoard and a progress bar."""
+
+    def __init__(self, output: Path, step: int, epoch_steps: int, total: int) -> None:
+        self.path, self.epoch_steps = output / "log.csv", epoch_steps
+        cut_log(self.path, step)
+        self.board = Writer(str(output))
+        self.bar = tqdm(
+            total=total * BATCH, initial=step * BATCH, unit=" images", disable=None
+        )
+        self.last, self.clock = step, time.perf_counter()
+
+    def train(self, step: int, every: int, rate: float, loss: Array) -> None:
+        """Show a step of training, and write it if its turn has come."""
+        self.bar.update(BATCH)
+        if step % every == 0:
+            speed = BATCH * (step - self.last) / (time.perf_counter() - self.clock)
+            values = {"rate": rate, "loss": float(loss), "images_per_second": speed}
+            self.write(step, values)
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Write values that belong to a step."""
+        epoch = round(step / self.epoch_steps, 4)
+        with self.path.open("a", newline="") as file:
+            row = {"step": step, "epoch": epoch, **values}
+            csv.DictWriter(file, COLUMNS).writerow(row)
+        for name, value in values.items():
+            self.board.add_scalar(name, value, step)
+        shown = " ".join(f"{name} {value:.4g}" for name, value in values.items())
+        self.bar.write(f"step {step} epoch {epoch} {shown}")
+        self.last, self.clock = step, time.perf_counter()
+
+    def close(self) -> None:
+        """Plot the curves, and close the bar and the writer."""
+        plot(self.path, self.path.with_name("curves.png"))
+        self.bar.close()
+        self.board.close()
+
+
 def whole(text: str, least: int = 0) -> int:
     """Return a whole number of 32 bits, from `least`."""
     if not text.isdecimal() or not least <= int(text) < 2**32:
@@ -524,49 +528,8 @@ def parse_arguments() -> argparse.Namespace:
     if args.resume and args.weights:
         parser.error("--resume goes on with the weights of the run: leave out --from")
     if not args.resume and (args.output / "log.csv").exists():
-        parser.error(
-            f"there is a run in {args.output}: add --resume, or another --output"
-        )
+        parser.error(f"{args.output} has a run: add --resume, or another --output")
     return args
-
-
-class Log:
-    """What a run says: log.csv, TensorBoard and a progress bar."""
-
-    def __init__(self, output: Path, step: int, epoch: int, total: int) -> None:
-        self.path, self.epoch = output / "log.csv", epoch
-        cut_log(self.path, step)
-        self.board = Writer(str(output))
-        self.bar = tqdm(
-            total=total * BATCH, initial=step * BATCH, unit=" images", disable=None
-        )
-        self.last, self.clock = step, time.perf_counter()
-
-    def train(self, step: int, every: int, rate: float, loss: Array) -> None:
-        """Show a step of training, and write it if its turn has come."""
-        self.bar.update(BATCH)
-        if step % every == 0:
-            speed = BATCH * (step - self.last) / (time.perf_counter() - self.clock)
-            values = {"rate": rate, "loss": float(loss), "images_per_second": speed}
-            self.write(step, values)
-
-    def write(self, step: int, values: dict[str, float]) -> None:
-        """Write values that belong to a step."""
-        epoch = round(step / self.epoch, 4)
-        with self.path.open("a", newline="") as file:
-            row = {"step": step, "epoch": epoch, **values}
-            csv.DictWriter(file, COLUMNS).writerow(row)
-        for name, value in values.items():
-            self.board.add_scalar(name, value, step)
-        shown = " ".join(f"{name} {value:.4g}" for name, value in values.items())
-        self.bar.write(f"step {step} epoch {epoch} {shown}")
-        self.last, self.clock = step, time.perf_counter()
-
-    def close(self) -> None:
-        """Plot the curves, and let go of the terminal."""
-        plot(self.path, self.path.with_name("curves.png"))
-        self.bar.close()
-        self.board.close()
 
 
 def variables_of(state: Any) -> dict[str, nnx.Variable[Any]]:
@@ -587,7 +550,7 @@ class Run:
             with np.load(self.checkpoint) as file:
                 saved = dict(file)
         self.step, self.seed = int(saved["step"]), int(saved["seed"])
-        self.patterns = [*map(str, saved["freeze"])]
+        self.patterns = list(map(str, saved["freeze"]))
 
         model = Small(rngs=nnx.Rngs(self.seed))
         if args.weights:
@@ -611,8 +574,7 @@ class Run:
                 value = saved[name]
             variable.set_value(value)
         # To all devices of all processes, which `device_put` knows nothing of.
-        everywhere = jax.NamedSharding(mesh(), P())
-        self.state = jax.jit(lambda state: state, out_shardings=everywhere)(state)
+        self.state = jax.jit(lambda state: state, out_shardings=sharding())(state)
 
         view = nnx.view(model, deterministic=True, use_running_average=True)
         evaluated = nnx.graphdef(view)
@@ -622,12 +584,12 @@ class Run:
         ) -> Any:
             parts: Any = nnx.merge(self.graph, state)
             loss = train_step(
-                **parts, images=images, labels=labels, rate=rate, step=step
+                **parts, images=preprocess(images), labels=labels, rate=rate, step=step
             )
             return loss, nnx.state(parts)
 
         def evaluate(state: Any, images: Array, labels: Array) -> Array:
-            return grade(nnx.merge(evaluated, state), images, labels)
+            return grade(nnx.merge(evaluated, state), preprocess(images), labels)
 
         # Functions of a state are called much faster than functions of modules.
         self.train_on, self.evaluate_on = jax.jit(train), jax.jit(evaluate)
@@ -649,17 +611,14 @@ class Run:
         loss, before, images, rate = self.last
         own = jax.tree.map(lambda value: value.addressable_data(0), before)
         parts: Any = nnx.merge(self.graph, own)
-        place = first_overflow(
-            parts["model"], multihost_utils.process_allgather(images, tiled=True)
-        )
+        whole = multihost_utils.process_allgather(images, tiled=True)
+        place = first_overflow(parts["model"], preprocess(jnp.asarray(whole)))
         sys.exit(
             f"error: the loss is {loss:g} in step {self.step - 1}, at a rate of "
             f"{rate:g}; the first layer whose output is not finite: {place}"
         )
 
-    def evaluate(
-        self, batches: Iterable[tuple[Array, Array]], count: int
-    ) -> dict[str, float]:
+    def evaluate(self, batches: Iterable[Batch], count: int) -> dict[str, float]:
         """Return accuracies and loss over all examples; nothing if interrupted."""
         sums = np.zeros(2)
         for images, labels in batches:
@@ -671,7 +630,7 @@ class Run:
 
     def save(self) -> None:
         """Write a checkpoint and the weights, each file as a whole or not at all."""
-        values = {
+        values: dict[str, Any] = {
             name: np.asarray(each.get_value())
             for name, each in variables_of(self.state).items()
         }
@@ -681,11 +640,7 @@ class Run:
         for part, name in {"model": "last", "average": "average"}.items():
             save_file(tensors_of(parts[part]), temporary := self.output / f"{name}.tmp")
             os.replace(temporary, self.output / f"{name}.safetensors")
-        values |= {
-            "step": np.array(self.step),
-            "seed": np.array(self.seed),
-            "freeze": np.array(self.patterns),
-        }
+        values |= {"step": self.step, "seed": self.seed, "freeze": self.patterns}
         with (temporary := self.output / "checkpoint.tmp").open("wb") as file:
             np.savez(file, **values)
         os.replace(temporary, self.checkpoint)
@@ -709,29 +664,35 @@ def main() -> None:
     start()
     if BATCH % (devices := jax.device_count()):
         sys.exit(f"error: {devices} devices cannot share a batch of {BATCH} equally")
-    epoch = len(examples) // BATCH
-    total = 3 * epoch
+    epoch_steps = len(examples) // BATCH
+    total = 3 * epoch_steps
 
     run = Run(args)
     end = total if args.steps is None else min(total, run.step + args.steps)
-    every = args.evaluate_every or epoch
-    log = Log(args.output, run.step, epoch, total) if jax.process_index() == 0 else None
+    every = args.evaluate_every or epoch_steps
+    log = (
+        Log(args.output, run.step, epoch_steps, total)
+        if jax.process_index() == 0
+        else None
+    )
 
-    def evaluate_now() -> None:
-        images = Images(validation, run.seed, args.workers)
-        batches = images.read(evaluation_order(len(validation)))
+    def evaluate_if_due() -> None:
+        if run.step == 0 or (run.step % every and run.step < total):
+            return
+        batches = validation.read(evaluation_order(len(validation)), args.workers)
         values = run.evaluate(batches, len(validation))
         if log and values:
             log.write(run.step, values)
 
-    if run.step and (run.step % every == 0 or run.step == total):
-        evaluate_now()
+    evaluate_if_due()
     numbers = training_order(len(examples), run.seed, run.step, end)
-    for images, labels in Images(examples, run.seed, args.workers).read(numbers):
-        now = rate(run.step, epoch, total)
+    for images, labels in examples.read(numbers, args.workers):
+        now = rate(run.step, epoch_steps, total)
         loss = run.train(images, labels, now)
         stop = interrupted()
-        saving = stop or run.step == end or run.step % (args.save_every or epoch) == 0
+        saving = (
+            stop or run.step == end or run.step % (args.save_every or epoch_steps) == 0
+        )
         if saving or run.step % args.log_every == 0:
             run.check()
         if log:
@@ -740,8 +701,7 @@ def main() -> None:
             run.save()
         if stop:
             break
-        if run.step % every == 0 or run.step == total:
-            evaluate_now()
+        evaluate_if_due()
 
     stop = interrupted()
     if log:

@@ -40,19 +40,17 @@ from small_keras import load_safetensors, preprocess, small
 
 BATCH = 6  # examples of a step, over all processes together
 CLASSES = 3
+ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of the files that are images
 HEADS = 0.3  # weight of the loss of each auxiliary head
 SMOOTHING = 0.1  # of labels, spread over all classes
 CLIP = 1  # largest norm of all gradients together
 DECAY = 0.9  # of the average of the weights
 
-#: What Keras calls the weights of a layer, and what weights files call them.
+# What Keras calls the weights of a layer, and what weights files call them.
 NAMES = {"kernel": "weight", "gamma": "weight", "beta": "bias", "bias": "bias"}
 NAMES |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-#: Which of the devices, on how many machines, a process has.
-Devices = tf.distribute.InputContext
 
-
-ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of the files that are images
+Batch = tuple[tf.Tensor, tf.Tensor]  # images and labels
 
 
 class Examples:
@@ -73,27 +71,23 @@ def find_examples(data: Path) -> tuple[Examples, Examples]:
         remedy = f"build with --set classes={count}"
         sys.exit(f"error: {data} has {count} classes, the network {CLASSES}: {remedy}")
     if len(train) < BATCH:
-        sys.exit(
-            f"error: {data} has {len(train)} examples, fewer than a batch ({BATCH})"
-        )
+        sys.exit(f"error: {data} has {len(train)} examples, a batch has {BATCH}")
     return train, val
 
 
 def list_images(data: Path) -> Iterator[Examples]:
     """Yield the examples of train/ and of val/; classes are numbered by their names."""
-    classes = list[str]()
+    classes: list[str] = []
     for split in ("train", "val"):
         paths = sorted(glob(f"{split}/*/*", root_dir=data))
         paths = [path for path in paths if path.lower().endswith(ENDINGS)]
         if not paths:
             sys.exit(
-                f"error: --data {data}: expected train/ and val/ with a folder of "
-                "images for each class; "
-                f"{split}/CLASS/ has no images ({', '.join(ENDINGS)})"
+                f"error: no images ({', '.join(ENDINGS)}) in {data}/{split}/CLASS/"
             )
         names = [path.split(os.sep)[1] for path in paths]
-        classes = classes or sorted({*names})
-        if unknown := sorted({*names}.difference(classes)):
+        classes = classes or sorted(set(names))
+        if unknown := sorted(set(names).difference(classes)):
             sys.exit(f"error: {data}/val has classes that train/ lacks: {unknown}")
         images = [os.path.join(data, path) for path in paths]
         yield Examples(images, np.searchsorted(classes, names))
@@ -104,16 +98,20 @@ def order(epoch: int, count: int, seed: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
-def draw(seed: int, epoch: int, index: int) -> np.ndarray:
-    """Return the random numbers (0 to 1) of a training image, the same anywhere."""
-    return np.random.default_rng([seed, epoch, index]).random(32)
+def draw(seed: int, epoch: int, index: int) -> list[float]:
+    """Return the random numbers (0 to 1) of a training image, the same anywhere.
+
+    0 to 9 are areas and 10 to 19 aspects of ten boxes, 20 and 21 the place of one of
+    them, 22 whether to flip, 23 the interpolation, 24 to 27 the changes of colour.
+    """
+    return np.random.default_rng([seed, epoch, index]).random(32).tolist()
 
 
 def crop_box(height: tf.Tensor, width: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
     """Return a random box, top, left, height, width: the first of ten that fits."""
     height, width = tf.cast(height, tf.float64), tf.cast(width, tf.float64)
     narrow, wide = 0.75, 4 / 3
-    area = (0.3 + (1 - 0.3) * r[:10]) * height * width
+    area = (0.3 + 0.7 * r[:10]) * height * width
     aspect = tf.exp(math.log(narrow) + (math.log(wide) - math.log(narrow)) * r[10:20])
     h, w = tf.round(tf.sqrt(area / aspect)), tf.round(tf.sqrt(area * aspect))
     fitting = tf.where((h > 0) & (h <= height) & (w > 0) & (w <= width))[:, 0]
@@ -128,7 +126,7 @@ def crop_box(height: tf.Tensor, width: tf.Tensor, r: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.floor([top, left, h, w]), tf.int32)
 
 
-def resize_somehow(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+def resize_at_random(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
     """Resize an image in one of three ways, by a number in 0..1."""
     ways = [
         lambda way=way: tf.image.resize(image, [8, 8], way, antialias=True)
@@ -142,18 +140,14 @@ def transform(image: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
     """Return an image (H, W, C), values 0..255, for training, by random numbers."""
     top, left, h, w = tf.unstack(crop_box(*tf.unstack(tf.shape(image)[:2]), numbers))
     image = tf.cast(image[top : top + h, left : left + w], tf.float32)
-    image = resize_somehow(image, numbers[23])
+    image = resize_at_random(image, numbers[23])
     image = tf.where(numbers[22] < 0.5, tf.reverse(image, [1]), image)
     r = tf.cast(numbers, tf.float32)
     image = tf.clip_by_value(image + 31.875 * (2 * r[24] - 1), 0, 255)
     mean = tf.reduce_mean(grey(image))
-    image = tf.clip_by_value(
-        (image - mean) * (0.5 + (1.5 - 0.5) * r[25]) + mean, 0, 255
-    )
+    image = tf.clip_by_value((image - mean) * (0.5 + r[25]) + mean, 0, 255)
     luma = grey(image)
-    image = tf.clip_by_value(
-        (image - luma) * (0.5 + (1.5 - 0.5) * r[26]) + luma, 0, 255
-    )
+    image = tf.clip_by_value((image - luma) * (0.5 + r[26]) + luma, 0, 255)
     image = tf.image.adjust_hue(image, 0.1 * (2 * r[27] - 1))
     return tf.ensure_shape(image, [8, 8, 3])
 
@@ -200,16 +194,16 @@ class Images:
         """Return a share of the examples of a step, and their random numbers."""
         epoch, place = divmod(int(step), len(self.examples) // BATCH)
         numbers = self.order(epoch)[place * BATCH :][share]
-        return numbers, np.stack([draw(self.seed, epoch, number) for number in numbers])
+        return numbers, np.array([draw(self.seed, epoch, n) for n in numbers])
 
-    def example(
-        self, number: tf.Tensor, draws: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def example(self, number: tf.Tensor, draws: tf.Tensor) -> Batch:
         """Return an image to train on and its label."""
         image = transform(self.read(number), tf.ensure_shape(draws, [32]))
         return image, self.labels[number]
 
-    def training(self, start: int, end: int, devices: Devices) -> tf.data.Dataset:
+    def training(
+        self, start: int, end: int, devices: tf.distribute.InputContext
+    ) -> tf.data.Dataset:
         """Return the batches of the steps from `start` to before `end`."""
         share = BATCH // devices.num_input_pipelines
         first = share * devices.input_pipeline_id
@@ -220,17 +214,15 @@ class Images:
         size = BATCH // devices.num_replicas_in_sync
         return self.ready(numbers.unbatch().map(self.example, self.workers).batch(size))
 
-    def prepared(self, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def prepared(self, number: tf.Tensor) -> Batch:
         """Return an image to evaluate and its label."""
-        image = prepare(self.read(number % len(self.examples)))
-        return image, self.label(number)
+        index = number % len(self.examples)
+        label = tf.where(
+            number == index, self.labels[index], -1
+        )  # -1 fills up the last batch
+        return prepare(self.read(index)), label
 
-    def label(self, number: tf.Tensor) -> tf.Tensor:
-        """Return the labels of examples; those that fill up the last batch have -1."""
-        count = len(self.examples)
-        return tf.where(number < count, tf.gather(self.labels, number % count), -1)
-
-    def validation(self, devices: Devices) -> tf.data.Dataset:
+    def validation(self, devices: tf.distribute.InputContext) -> tf.data.Dataset:
         """Return the batches of evaluation; the last one is filled up."""
         count = len(self.examples)
         size = max(1, min(BATCH, count) // devices.num_replicas_in_sync)
@@ -258,12 +250,12 @@ class Images:
         raise error
 
 
-def rate(step: int, epoch: int, total: int) -> float:
-    """Return the learning rate of a step, from 0, by those of an epoch and in all."""
+def rate(step: int, epoch_steps: int, total: int) -> float:
+    """Return the learning rate of a step, counted from 0, of `total` in all."""
     warmup = 2
     if step < warmup:
         return 0.05 * (step / warmup)
-    return 0.05 * 0.5 ** (step // max(1, round(0.5 * epoch)))
+    return 0.05 * 0.5 ** (step // max(1, round(0.5 * epoch_steps)))
 
 
 class SGD(keras.optimizers.SGD):
@@ -352,13 +344,13 @@ def scores(network: keras.Model, images: tf.Tensor, labels: tf.Tensor) -> tf.Ten
 class Rate(keras.callbacks.Callback):
     """Set the learning rate before each step."""
 
-    def __init__(self, epoch: int, total: int, step: int = 0) -> None:
+    def __init__(self, epoch_steps: int, total: int, step: int = 0) -> None:
         super().__init__()
-        self.epoch, self.total, self.step = epoch, total, step
+        self.epoch_steps, self.total, self.step = epoch_steps, total, step
         self.rate: float | None = None  # the one that is set
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        wanted = rate(self.step, self.epoch, self.total)
+        wanted = rate(self.step, self.epoch_steps, self.total)
         if wanted != self.rate:  # setting it costs as much as a small step
             self.model.optimizer.learning_rate = self.rate = wanted
         self.step += 1
@@ -372,7 +364,7 @@ class Average(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.network = network
-        self.pairs = [*zip(network.weights, weights.weights, strict=True)]
+        self.pairs = list(zip(network.weights, weights.weights, strict=True))
         for mean, weight in self.pairs:
             mean.assign(weight)
         self.step = step
@@ -429,7 +421,8 @@ def plot(log: Path, image: Path) -> None:
 
 def matching(patterns: list[str], keys: Iterable[str]) -> set[str]:
     """Return the keys that match a pattern, whole or up to a dot; exit if none does."""
-    found, known = set[str](), sorted(keys)
+    found: set[str] = set()
+    known = sorted(keys)
     for pattern in patterns:
         hits = {*fnmatch.filter(known, pattern), *fnmatch.filter(known, f"{pattern}.*")}
         if not hits:
@@ -451,13 +444,14 @@ def by_key(layers: Iterable[keras.Layer]) -> dict[str, keras.Variable]:
 def tensors_of(network: keras.Model, weights: dict[str, Any]) -> dict[str, np.ndarray]:
     """Return weights as weights files have them: the axes are in PyTorch's order."""
     axes = {1: (0,), 2: (1, 0), 4: (3, 2, 0, 1)}
-    arrays = {key: weight.numpy() for key, weight in weights.items()}
-    ordered = {key: array.transpose(axes[array.ndim]) for key, array in arrays.items()}
-    return {key: np.ascontiguousarray(array) for key, array in ordered.items()}
+    return {
+        key: np.ascontiguousarray(w.numpy().transpose(axes[w.ndim]))
+        for key, w in weights.items()
+    }
 
 
-def load_start(network: keras.Model, path: Path, fresh: list[str]) -> None:
-    """Load weights, except fresh ones; exit with all that does not fit."""
+def load_weights(network: keras.Model, path: Path, fresh: list[str]) -> None:
+    """Load the weights of a file, except those that are to begin afresh."""
     own = tensors_of(network, by_key(network.layers))
     try:
         tensors = load_file(path)
@@ -465,14 +459,14 @@ def load_start(network: keras.Model, path: Path, fresh: list[str]) -> None:
             tensors.pop(key, None)
             tensors |= {key: own[key]} if key in own else {}
         with TemporaryDirectory() as folder:
-            save_file(tensors, start := Path(folder) / path.name)
-            load_safetensors(network, start)
+            save_file(tensors, begin := Path(folder) / path.name)
+            load_safetensors(network, begin)
     except (OSError, SafetensorError, ValueError) as error:
         sys.exit(f"error: --from {path}: {error}")
 
 
 def freeze(network: keras.Model, patterns: list[str]) -> None:
-    """Stop the training of weights, with statistics of a whole normalisation."""
+    """Freeze weights; a normalisation with frozen statistics is frozen whole."""
     frozen = matching(patterns, by_key(network.layers))
     for layer in network.layers:
         for key, weight in by_key([layer]).items():
@@ -483,7 +477,7 @@ def freeze(network: keras.Model, patterns: list[str]) -> None:
         sys.exit("error: --freeze leaves nothing to train")
 
 
-def first_failure(network: keras.Model, images: tf.Tensor) -> str:
+def first_overflow(network: keras.Model, images: tf.Tensor) -> str:
     """Return where values are first not finite in a step of training."""
     for key, weight in by_key(network.layers).items():
         if weight.trainable and not ops.all(ops.isfinite(weight)):
@@ -508,7 +502,8 @@ class Run(keras.callbacks.Callback):
         self.checkpoint = self.folder / "checkpoint.npz"
         resolver = strategy.cluster_resolver  # None on a single machine
         self.machine = resolver.task_id if resolver else 0
-        self.step, self.signal, self.speed = 0, 0, dict[str, float]()
+        self.step = self.signal = 0
+        self.speed: dict[str, float] = {}
         resumed = args.resume and self.checkpoint.exists()
         if resumed:
             with np.load(self.checkpoint) as saved:
@@ -520,22 +515,26 @@ class Run(keras.callbacks.Callback):
         workers = tf.data.AUTOTUNE if args.workers is None else args.workers or None
         self.images = Images(examples, args.seed, workers)
         self.unseen = Images(validation, args.seed, workers)
-        self.epoch = len(examples) // BATCH
-        self.every = args.evaluate_every or self.epoch
-        self.total = 3 * self.epoch
+        self.epoch_steps = len(examples) // BATCH
+        self.every = args.evaluate_every or self.epoch_steps
+        self.total = 3 * self.epoch_steps
         self.end = min(self.total, self.step + args.steps) if args.steps else self.total
 
         keras.utils.set_random_seed(args.seed)
         with strategy.scope():
             self.network = small()
             if args.weights:
-                load_start(self.network, args.weights, args.fresh)
+                load_weights(self.network, args.weights, args.fresh)
             freeze(self.network, args.freeze)
             self.training = compiled(self.network, args.compile or "auto")
             self.average = Average(self.network, small(), self.step)
         self.files = {"last": by_key(self.network.layers)}
         self.files["average"] = by_key(self.average.network.layers)
-        self.callbacks = [Rate(self.epoch, self.total, self.step), self.average, self]
+        self.callbacks = [
+            Rate(self.epoch_steps, self.total, self.step),
+            self.average,
+            self,
+        ]
         if resumed:
             self.load()
         if self.machine == 0:
@@ -565,9 +564,12 @@ class Run(keras.callbacks.Callback):
             return
         values = {name: variable.numpy() for name, variable in self.variables().items()}
         if not all(np.isfinite(value).all() for value in values.values()):
-            sys.exit(f"error: weights after step {self.step} are not finite, nor saved")
-        args = self.args
-        values |= {"step": self.step, "seed": args.seed, "freeze": args.freeze}
+            sys.exit(f"error: weights are not finite after {self.step} steps")
+        values |= {
+            "step": self.step,
+            "seed": self.args.seed,
+            "freeze": self.args.freeze,
+        }
         temporary = self.folder / "checkpoint.tmp"
         with temporary.open("wb") as file:
             np.savez(file, **values)
@@ -579,7 +581,7 @@ class Run(keras.callbacks.Callback):
     def log(self, values: dict[str, float]) -> None:
         """Write values that hold after the last step."""
         if self.machine == 0:
-            epoch = round(self.step / self.epoch, 4)
+            epoch = round(self.step / self.epoch_steps, 4)
             row = {"step": self.step, "epoch": epoch, **values}
             with (self.folder / "log.csv").open("a", newline="") as file:
                 csv.DictWriter(file, COLUMNS).writerow(row)
@@ -605,21 +607,21 @@ class Run(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         logs |= {
             "loss": float(logs["loss"]),
-            "rate": rate(self.step, self.epoch, self.total),
+            "rate": rate(self.step, self.epoch_steps, self.total),
         }
         if not math.isfinite(logs["loss"]):
             self.fail(logs)
         self.step += 1
         if self.step % self.args.log_every == 0:
-            (step, before), now = self.mark, time.perf_counter()
-            self.mark = (self.step, now)
-            speed = round((self.step - step) * BATCH / (now - before), 1)
+            step, clock = self.mark
+            self.mark = (self.step, time.perf_counter())
+            speed = round((self.step - step) * BATCH / (self.mark[1] - clock), 1)
             self.speed = {"images_per_second": speed}
             self.log(logs | self.speed)
         self.shown = logs | self.speed
         logs |= self.shown
         self.training.stop_training = self.interrupted()
-        due = self.step % (self.args.save_every or self.epoch) == 0
+        due = self.step % (self.args.save_every or self.epoch_steps) == 0
         if due or self.step == self.end or self.signal:
             self.save()
 
@@ -646,11 +648,13 @@ class Run(keras.callbacks.Callback):
     def fail(self, logs: dict[str, float]) -> None:
         """End the program at a loss that is not finite; say where that began."""
         self.seed_dropout()
-        batches = self.images.training(self.step, self.step + 1, Devices())
+        batches = self.images.training(
+            self.step, self.step + 1, tf.distribute.InputContext()
+        )
         images, _ = next(iter(batches))
         sys.exit(
             f"error: the loss is {logs['loss']} in step {self.step}, at a rate of "
-            f"{logs['rate']:g}; {first_failure(self.network, images)}"
+            f"{logs['rate']:g}; {first_overflow(self.network, images)}"
         )
 
     @tf.function
@@ -660,7 +664,10 @@ class Run(keras.callbacks.Callback):
         return self.strategy.reduce("SUM", sums, axis=None)
 
     def evaluate(self) -> None:
-        """Evaluate the network, with the average of its weights."""
+        """Evaluate the average of the weights, if its turn has come."""
+        due = self.step % self.every == 0 or self.step == self.total
+        if not due or self.step == 0 or self.signal:
+            return
         count = len(self.unseen.examples)
         distributed = self.strategy.distribute_datasets_from_function
         sums = np.zeros(2)
@@ -672,14 +679,14 @@ class Run(keras.callbacks.Callback):
         except tf.errors.InvalidArgumentError as error:
             numbers = ((number,) for number in range(count))
             self.unseen.blame(error, self.unseen.prepared, numbers)
-        values = dict(zip(COLUMNS[5:], (sums / count).tolist(), strict=True))
+        values = dict(zip(("top1", "val_loss"), (sums / count).tolist(), strict=True))
         self.log(values)
         if self.machine == 0:
             print(*(f"{name} {value:.4f}" for name, value in values.items()))
 
     def train(self) -> None:
         """Train up to the next evaluation, or the end of the run."""
-        epoch = self.step // self.epoch
+        epoch = self.step // self.epoch_steps
         end = min(self.end, (self.step // self.every + 1) * self.every)
         share = partial(self.images.training, self.step, end)
         try:
@@ -687,7 +694,7 @@ class Run(keras.callbacks.Callback):
                 self.strategy.distribute_datasets_from_function(share),
                 shuffle=False,  # it is already
                 initial_epoch=epoch,
-                epochs=math.ceil(self.total / self.epoch),
+                epochs=math.ceil(self.total / self.epoch_steps),
                 steps_per_epoch=end - self.step,
                 callbacks=self.callbacks,
                 verbose=(1 if sys.stdout.isatty() else 2) if self.machine == 0 else 0,
@@ -731,9 +738,7 @@ def parse_arguments() -> argparse.Namespace:
     if args.resume and args.weights:
         parser.error("--resume goes on with the weights of the run: leave out --from")
     if not args.resume and (args.output / "log.csv").exists():
-        parser.error(
-            f"there is a run in {args.output}: add --resume, or another --output"
-        )
+        parser.error(f"{args.output} has a run: add --resume, or another --output")
     return args
 
 
@@ -749,7 +754,7 @@ def make_strategy() -> tf.distribute.Strategy:
 
 
 def main() -> None:
-    """Train, evaluate after every epoch, log and save."""
+    """Train, evaluate now and then, log and save."""
     args = parse_arguments()
     strategy = make_strategy()
     if BATCH % (devices := strategy.num_replicas_in_sync):
@@ -762,12 +767,10 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, run.interrupt)
 
-    if run.step and (run.step % run.every == 0 or run.step == run.total):
-        run.evaluate()
+    run.evaluate()
     while run.step < run.end and not run.signal:
         run.train()
-        if not run.signal and (run.step % run.every == 0 or run.step == run.total):
-            run.evaluate()
+        run.evaluate()
     if run.machine == 0:
         run.board.close()
         plot(args.output / "log.csv", args.output / "curves.png")

@@ -49,27 +49,23 @@ from small_torch import Small, preprocess
 
 BATCH = 6  # examples of a step, over all processes together
 CLASSES = 3
+ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of the files that are images
 HEADS = 0.3  # weight of the loss of each auxiliary head
 SMOOTHING = 0.1  # of labels, spread over all classes
 CLIP = 1  # largest norm of all gradients together
 DECAY = 0.9  # of the average of the weights
+# The first is by the centres of pixels, which "nearest" is not.
+MODES = [InterpolationMode(mode) for mode in ("nearest-exact", "bilinear", "bicubic")]
 
 RANK = int(os.environ.get("RANK", "0"))  # the number of this process; torchrun sets it
 PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
 
-
-def rate(step: int, epoch: int, total: int) -> float:
-    """Return the learning rate of a step, from 0, by those of an epoch and in all."""
-    warmup = 2
-    if step < warmup:
-        return 0.05 * (step / warmup)
-    return 0.05 * 0.5 ** (step // max(1, round(0.5 * epoch)))
+Batch = tuple[Tensor, Tensor]  # images and labels
+# Seed and epoch for training, or None for evaluation; the numbers of examples.
+Share = tuple[tuple[int, int] | None, np.ndarray]
 
 
-ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of the files that are images
-
-
-class Examples:
+class Examples(Dataset[Batch]):
     """Images with their labels: the paths of files."""
 
     def __init__(self, images: list[str], labels: np.ndarray) -> None:
@@ -77,6 +73,20 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __getitem__(self, share: Share) -> Batch:
+        source, numbers = share
+        labels = torch.from_numpy(self.labels[numbers])
+        return torch.stack([self.prepared(source, n) for n in numbers.tolist()]), labels
+
+    def prepared(self, source: tuple[int, int] | None, number: int) -> Tensor:
+        """Return an image after its transforms."""
+        try:
+            image = torch.from_numpy(self.image(number)).permute(2, 0, 1)
+            return transform(image, draw(*source, number)) if source else prepare(image)
+        except (OSError, ValueError) as error:
+            name = self.images[number]
+            raise ValueError(f"{name} cannot be used: {error}") from error
 
     def image(self, index: int) -> np.ndarray:
         """Return an image (H, W, 3) as bytes; of 16 bits, the upper 8."""
@@ -93,27 +103,23 @@ def find_examples(data: Path) -> tuple[Examples, Examples]:
         remedy = f"build with --set classes={count}"
         sys.exit(f"error: {data} has {count} classes, the network {CLASSES}: {remedy}")
     if len(train) < BATCH:
-        sys.exit(
-            f"error: {data} has {len(train)} examples, fewer than a batch ({BATCH})"
-        )
+        sys.exit(f"error: {data} has {len(train)} examples, a batch has {BATCH}")
     return train, val
 
 
 def list_images(data: Path) -> Iterator[Examples]:
     """Yield the examples of train/ and of val/; classes are numbered by their names."""
-    classes = list[str]()
+    classes: list[str] = []
     for split in ("train", "val"):
         paths = sorted(glob(f"{split}/*/*", root_dir=data))
         paths = [path for path in paths if path.lower().endswith(ENDINGS)]
         if not paths:
             sys.exit(
-                f"error: --data {data}: expected train/ and val/ with a folder of "
-                "images for each class; "
-                f"{split}/CLASS/ has no images ({', '.join(ENDINGS)})"
+                f"error: no images ({', '.join(ENDINGS)}) in {data}/{split}/CLASS/"
             )
         names = [path.split(os.sep)[1] for path in paths]
-        classes = classes or sorted({*names})
-        if unknown := sorted({*names}.difference(classes)):
+        classes = classes or sorted(set(names))
+        if unknown := sorted(set(names).difference(classes)):
             sys.exit(f"error: {data}/val has classes that train/ lacks: {unknown}")
         images = [os.path.join(data, path) for path in paths]
         yield Examples(images, np.searchsorted(classes, names))
@@ -124,21 +130,25 @@ def order(epoch: int, count: int, seed: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
-def draw(seed: int, epoch: int, index: int) -> np.ndarray:
-    """Return the random numbers (0 to 1) of a training image, the same anywhere."""
-    return np.random.default_rng([seed, epoch, index]).random(32)
+def draw(seed: int, epoch: int, index: int) -> list[float]:
+    """Return the random numbers (0 to 1) of a training image, the same anywhere.
+
+    0 to 9 are areas and 10 to 19 aspects of ten boxes, 20 and 21 the place of one of
+    them, 22 whether to flip, 23 the interpolation, 24 to 27 the changes of colour.
+    """
+    return np.random.default_rng([seed, epoch, index]).random(32).tolist()
 
 
-def crop_box(height: int, width: int, numbers: np.ndarray) -> tuple[int, int, int, int]:
+def crop_box(height: int, width: int, r: list[float]) -> tuple[int, int, int, int]:
     """Return a random box, top, left, height, width: the first of ten that fits."""
     narrow, wide = 0.75, 4 / 3
-    for r, s in zip(numbers[:10], numbers[10:20], strict=True):
-        area = (0.3 + (1 - 0.3) * r) * height * width
-        aspect = math.exp(math.log(narrow) + (math.log(wide) - math.log(narrow)) * s)
+    for p, q in zip(r[:10], r[10:20], strict=True):
+        area = (0.3 + 0.7 * p) * height * width
+        aspect = math.exp(math.log(narrow) + (math.log(wide) - math.log(narrow)) * q)
         h, w = round(math.sqrt(area / aspect)), round(math.sqrt(area * aspect))
         if 0 < h <= height and 0 < w <= width:
-            top = math.floor(numbers[20] * (height - h + 1))
-            left = math.floor(numbers[21] * (width - w + 1))
+            top = math.floor(r[20] * (height - h + 1))
+            left = math.floor(r[21] * (width - w + 1))
             return top, left, h, w
     # None does: the largest in the middle.
     aspect = min(max(width / height, narrow), wide)
@@ -146,14 +156,7 @@ def crop_box(height: int, width: int, numbers: np.ndarray) -> tuple[int, int, in
     return (height - h) // 2, (width - w) // 2, h, w
 
 
-MODES = [
-    InterpolationMode.NEAREST_EXACT,  # by the centres of pixels, which NEAREST is not
-    InterpolationMode.BILINEAR,
-    InterpolationMode.BICUBIC,
-]
-
-
-def transform(image: Tensor, numbers: np.ndarray) -> Tensor:
+def transform(image: Tensor, numbers: list[float]) -> Tensor:
     """Return an image (C, H, W), values 0..255, for training, by random numbers."""
     top, left, h, w = crop_box(image.size(1), image.size(2), numbers)
     image = image[:, top : top + h, left : left + w].float()
@@ -163,9 +166,9 @@ def transform(image: Tensor, numbers: np.ndarray) -> Tensor:
         image = image.flip(-1)
     image = (image + 31.875 * (2 * numbers[24] - 1)).clamp(0, 255)
     mean = grey(image).mean()
-    image = ((image - mean) * (0.5 + (1.5 - 0.5) * numbers[25]) + mean).clamp(0, 255)
+    image = ((image - mean) * (0.5 + numbers[25]) + mean).clamp(0, 255)
     luma = grey(image)
-    image = (luma + (image - luma) * (0.5 + (1.5 - 0.5) * numbers[26])).clamp(0, 255)
+    image = (luma + (image - luma) * (0.5 + numbers[26])).clamp(0, 255)
     image = 255 * transforms.adjust_hue(image / 255, 0.1 * (2 * numbers[27] - 1))
     return image
 
@@ -185,49 +188,18 @@ def prepare(image: Tensor) -> Tensor:
     return image
 
 
-class Images(Dataset[tuple[Tensor, Tensor]]):
-    """Batches of images with their labels, by numbers of examples.
-
-    In front of the numbers is the epoch for training, or None for evaluation.
-    """
-
-    def __init__(self, examples: Examples, seed: int) -> None:
-        self.examples, self.seed = examples, seed
-
-    def __getitem__(
-        self, batch: tuple[int | None, np.ndarray]
-    ) -> tuple[Tensor, Tensor]:
-        epoch, numbers = batch
-        labels = torch.from_numpy(self.examples.labels[numbers])
-        images = [self.prepared(epoch, number) for number in numbers.tolist()]
-        return torch.stack(images), labels
-
-    def prepared(self, epoch: int | None, number: int) -> Tensor:
-        """Return an image after its transforms."""
-        try:
-            image = torch.from_numpy(self.examples.image(number)).permute(2, 0, 1)
-            if epoch is None:
-                return prepare(image)
-            return transform(image, draw(self.seed, epoch, number))
-        except (OSError, ValueError) as error:
-            name = self.examples.images[number]
-            raise ValueError(f"{name} cannot be used: {error}") from error
-
-
-def training_order(
-    count: int, seed: int, start: int, end: int
-) -> Iterator[tuple[int, np.ndarray]]:
+def training_order(count: int, seed: int, start: int, end: int) -> Iterator[Share]:
     """Yield the examples of each step for this process: its share of every batch."""
-    share, examples = BATCH // PROCESSES, np.empty(0)
+    share = BATCH // PROCESSES
     for step in range(start, end):
         epoch, place = divmod(step, count // BATCH)
         if place == 0 or step == start:
             examples = order(epoch, count, seed)
         first = place * BATCH + RANK * share
-        yield epoch, examples[first : first + share]
+        yield (seed, epoch), examples[first : first + share]
 
 
-def evaluation_order(count: int) -> list[tuple[None, np.ndarray]]:
+def evaluation_order(count: int) -> list[Share]:
     """Return the examples of each batch of evaluation for this process."""
     size = BATCH // PROCESSES
     batches = np.split(np.arange(count), range(size, count, size))
@@ -235,16 +207,19 @@ def evaluation_order(count: int) -> list[tuple[None, np.ndarray]]:
 
 
 def load(
-    images: Images, batches: Iterable[Any], workers: int | None, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
+    examples: Examples,
+    batches: Iterable[Share],
+    workers: int | None,
+    device: torch.device,
+) -> Iterator[Batch]:
     """Yield batches as the network takes them, read by worker processes, if any."""
     if workers is None:
         cores = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         workers = min(8, cores)
-    loader: Iterable[Any] = map(images.__getitem__, batches)
+    loader: Iterable[Batch] = map(examples.__getitem__, batches)
     if workers:
         loader = DataLoader(
-            images,
+            examples,
             batch_size=None,  # an index is a whole batch already
             sampler=batches,
             num_workers=workers,
@@ -253,15 +228,13 @@ def load(
         )
     try:
         for pixels, labels in loader:
-            pixels = pixels.to(device, non_blocking=True)
-            x = preprocess(pixels)
+            x = preprocess(pixels.to(device, non_blocking=True))
             if device.type == "cuda":
                 x = x.contiguous(memory_format=torch.channels_last)
             yield x, labels.to(device, non_blocking=True)
     except ValueError as error:  # of a worker, whose traceback is in it
-        sys.exit(
-            f"error: {str(error).strip().splitlines()[-1].removeprefix('ValueError: ')}"
-        )
+        reason = str(error).strip().splitlines()[-1]
+        sys.exit(f"error: {reason.removeprefix('ValueError: ')}")
 
 
 def leave_group(worker: int) -> None:
@@ -270,6 +243,14 @@ def leave_group(worker: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if os.name == "posix":
         os.setpgrp()
+
+
+def rate(step: int, epoch_steps: int, total: int) -> float:
+    """Return the learning rate of a step, counted from 0, of `total` in all."""
+    warmup = 2
+    if step < warmup:
+        return 0.05 * (step / warmup)
+    return 0.05 * 0.5 ** (step // max(1, round(0.5 * epoch_steps)))
 
 
 class SGD(torch.optim.SGD):
@@ -291,14 +272,14 @@ def make_optimizer(model: nn.Module) -> torch.optim.Optimizer:
 
 
 def clip(weights: Iterable[nn.Parameter]) -> None:
-    """Scale all gradients so that their norm is at most CLIP, and not a little less."""
+    """Scale all gradients to a norm of at most CLIP; `clip_grad_norm_` adds 1e-6."""
     gradients = [w.grad for w in weights if w.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
     torch._foreach_mul_(gradients, (CLIP / norm).clamp(max=1))
 
 
 def averaged(averages: Any, weights: Any, step: Any) -> None:
-    """Average after a step, from 1; the part that is kept rises up to DECAY."""
+    """Average after a step, from 1, with a decay that rises to DECAY."""
     decay = min(DECAY, step.item() / (9 + step.item()))
     get_ema_multi_avg_fn(decay)(averages, weights, step)
 
@@ -359,7 +340,7 @@ def train_step(
     return loss
 
 
-received = list[int]()  # the signals that asked this process to end
+received: list[int] = []  # the signals that asked this process to end
 
 
 def interrupted() -> bool:
@@ -429,10 +410,7 @@ def synchronize(model: nn.Module) -> None:
 
 @torch.inference_mode()
 def evaluate(
-    model: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
-    count: int,
-    precision: torch.dtype,
+    model: nn.Module, batches: Iterable[Batch], count: int, precision: torch.dtype
 ) -> dict[str, float]:
     """Return accuracies and loss over all `count` examples; nothing if interrupted."""
     model.eval()
@@ -450,14 +428,13 @@ def evaluate(
         if received:
             break
     loss, top1 = (summed(sums) / count).tolist()
-    values = {"top1": top1, "val_loss": loss}
-    return {} if interrupted() else values
+    return {} if interrupted() else {"top1": top1, "val_loss": loss}
 
 
 @torch.no_grad()
 def first_overflow(model: nn.Module, images: Tensor, precision: torch.dtype) -> str:
     """Return the key of the first layer whose output is not finite."""
-    found = list[str]()
+    found: list[str] = []
 
     def look(name: str, module: nn.Module, inputs: Any, output: Any) -> None:
         if name and isinstance(output, Tensor) and not output.isfinite().all():
@@ -467,13 +444,14 @@ def first_overflow(model: nn.Module, images: Tensor, precision: torch.dtype) -> 
     for name, module in model.named_modules():
         module.register_forward_hook(partial(look, name))
     with torch.autocast(images.device.type, precision, precision != torch.float32):
-        model.forward(images)
+        model.forward(images)  # not the compiled one
     return found[0] if found else "none"
 
 
 def matching(patterns: list[str], keys: Iterable[str]) -> set[str]:
     """Return the keys that match a pattern, whole or up to a dot; exit if none does."""
-    found, known = set[str](), sorted(keys)
+    found: set[str] = set()
+    known = sorted(keys)
     for pattern in patterns:
         hits = {*fnmatch.filter(known, pattern), *fnmatch.filter(known, f"{pattern}.*")}
         if not hits:
@@ -546,6 +524,45 @@ def plot(log: Path, image: Path) -> None:
     os.replace(temporary, image)
 
 
+class Log:
+    """What a run says: log.csv, TensorBoard and a progress bar."""
+
+    def __init__(self, output: Path, step: int, epoch_steps: int, total: int) -> None:
+        self.path, self.epoch_steps = output / "log.csv", epoch_steps
+        cut_log(self.path, step)
+        self.board = SummaryWriter(output, purge_step=step + 1)
+        self.bar = tqdm(
+            total=total * BATCH, initial=step * BATCH, unit=" images", disable=None
+        )
+        self.last, self.clock = step, time.perf_counter()
+
+    def train(self, step: int, every: int, rate: float, loss: Tensor) -> None:
+        """Show a step of training, and write it if its turn has come."""
+        self.bar.update(BATCH)
+        if step % every == 0:
+            speed = BATCH * (step - self.last) / (time.perf_counter() - self.clock)
+            values = {"rate": rate, "loss": float(loss), "images_per_second": speed}
+            self.write(step, values)
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Write values that belong to a step."""
+        epoch = round(step / self.epoch_steps, 4)
+        with self.path.open("a", newline="") as file:
+            row = {"step": step, "epoch": epoch, **values}
+            csv.DictWriter(file, COLUMNS).writerow(row)
+        for name, value in values.items():
+            self.board.add_scalar(name, value, step)
+        shown = " ".join(f"{name} {value:.4g}" for name, value in values.items())
+        self.bar.write(f"step {step} epoch {epoch} {shown}")
+        self.last, self.clock = step, time.perf_counter()
+
+    def close(self) -> None:
+        """Plot the curves, and close the bar and the writer."""
+        plot(self.path, self.path.with_name("curves.png"))
+        self.bar.close()
+        self.board.close()
+
+
 def whole(text: str, least: int = 0) -> int:
     """Return a whole number of 32 bits, from `least`."""
     if not text.isdecimal() or not least <= int(text) < 2**32:
@@ -580,49 +597,8 @@ def parse_arguments() -> argparse.Namespace:
     if args.resume and args.weights:
         parser.error("--resume goes on with the weights of the run: leave out --from")
     if not args.resume and (args.output / "log.csv").exists():
-        parser.error(
-            f"there is a run in {args.output}: add --resume, or another --output"
-        )
+        parser.error(f"{args.output} has a run: add --resume, or another --output")
     return args
-
-
-class Log:
-    """What a run says: log.csv, TensorBoard and a progress bar."""
-
-    def __init__(self, output: Path, step: int, epoch: int, total: int) -> None:
-        self.path, self.epoch = output / "log.csv", epoch
-        cut_log(self.path, step)
-        self.board = SummaryWriter(output, purge_step=step + 1)
-        self.bar = tqdm(
-            total=total * BATCH, initial=step * BATCH, unit=" images", disable=None
-        )
-        self.last, self.clock = step, time.perf_counter()
-
-    def train(self, step: int, every: int, rate: float, loss: Tensor) -> None:
-        """Show a step of training, and write it if its turn has come."""
-        self.bar.update(BATCH)
-        if step % every == 0:
-            speed = BATCH * (step - self.last) / (time.perf_counter() - self.clock)
-            values = {"rate": rate, "loss": loss.item(), "images_per_second": speed}
-            self.write(step, values)
-
-    def write(self, step: int, values: dict[str, float]) -> None:
-        """Write values that belong to a step."""
-        epoch = round(step / self.epoch, 4)
-        with self.path.open("a", newline="") as file:
-            row = {"step": step, "epoch": epoch, **values}
-            csv.DictWriter(file, COLUMNS).writerow(row)
-        for name, value in values.items():
-            self.board.add_scalar(name, value, step)
-        shown = " ".join(f"{name} {value:.4g}" for name, value in values.items())
-        self.bar.write(f"step {step} epoch {epoch} {shown}")
-        self.last, self.clock = step, time.perf_counter()
-
-    def close(self) -> None:
-        """Plot the curves, and let go of the terminal."""
-        plot(self.path, self.path.with_name("curves.png"))
-        self.bar.close()
-        self.board.close()
 
 
 class Run:
@@ -654,9 +630,15 @@ class Run:
         self.scaler = torch.amp.GradScaler(
             device.type, enabled=self.precision == torch.float16
         )
+        self.parts: dict[str, Any] = {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "scaler": self.scaler,
+            "average": self.average,
+        }
         if args.resume and checkpoint.exists():
             try:
-                for name, part in self.parts().items():
+                for name, part in self.parts.items():
                     part.load_state_dict(saved[name])
             except (KeyError, RuntimeError, ValueError) as error:
                 sys.exit(f"error: {checkpoint} is not of this recipe: {error}")
@@ -666,15 +648,6 @@ class Run:
             self.network = DistributedDataParallel(self.model)
         if args.compile:
             self.network.compile()
-
-    def parts(self) -> dict[str, Any]:
-        """Return what changes, by its name in a checkpoint."""
-        return {
-            "model": self.model,
-            "optimizer": self.optimizer,
-            "scaler": self.scaler,
-            "average": self.average,
-        }
 
     def train(self, images: Tensor, labels: Tensor, rate: float) -> Tensor:
         """Train on a batch; return the loss."""
@@ -699,7 +672,7 @@ class Run:
             tensors = {key: t.contiguous() for key, t in model.state_dict().items()}
             save_file(tensors, temporary := self.output / f"{name}.tmp")
             os.replace(temporary, self.output / f"{name}.safetensors")
-        state = {name: part.state_dict() for name, part in self.parts().items()}
+        state = {name: part.state_dict() for name, part in self.parts.items()}
         state |= {"step": self.step, "seed": self.seed, "freeze": self.patterns}
         torch.save(state, temporary := self.output / "checkpoint.tmp")
         os.replace(temporary, self.output / "checkpoint.pt")
@@ -727,40 +700,43 @@ def main() -> None:
         sys.exit(
             f"error: {PROCESSES} processes cannot share a batch of {BATCH} equally"
         )
-    epoch = len(examples) // BATCH
-    total = 3 * epoch
+    epoch_steps = len(examples) // BATCH
+    total = 3 * epoch_steps
 
     device = start()
     run = Run(args, device)
     end = total if args.steps is None else min(total, run.step + args.steps)
-    every = args.evaluate_every or epoch
-    log = Log(args.output, run.step, epoch, total) if RANK == 0 else None
+    every = args.evaluate_every or epoch_steps
+    log = Log(args.output, run.step, epoch_steps, total) if RANK == 0 else None
 
-    def evaluate_now() -> None:
-        sampler = evaluation_order(len(validation))
-        batches = load(Images(validation, run.seed), sampler, args.workers, device)
+    def evaluate_if_due() -> None:
+        if run.step == 0 or (run.step % every and run.step < total):
+            return
+        batches = load(
+            validation, evaluation_order(len(validation)), args.workers, device
+        )
         model = run.average.module
         values = evaluate(model, batches, len(validation), run.precision)
         if log and values:
             log.write(run.step, values)
 
-    if run.step and (run.step % every == 0 or run.step == total):
-        evaluate_now()
+    evaluate_if_due()
     sampler = training_order(len(examples), run.seed, run.step, end)
-    for images, labels in load(
-        Images(examples, run.seed), sampler, args.workers, device
-    ):
-        now = rate(run.step, epoch, total)
+    for images, labels in load(examples, sampler, args.workers, device):
+        now = rate(run.step, epoch_steps, total)
         loss = run.train(images, labels, now)
         stop = interrupted()
         if log:
             log.train(run.step, args.log_every, now, loss)
-            if stop or run.step == end or run.step % (args.save_every or epoch) == 0:
+            if (
+                stop
+                or run.step == end
+                or run.step % (args.save_every or epoch_steps) == 0
+            ):
                 run.save()
         if stop:
             break
-        if run.step % every == 0 or run.step == total:
-            evaluate_now()
+        evaluate_if_due()
 
     stop = interrupted()
     if log:
