@@ -56,6 +56,7 @@ def test_only_the_parser_knows_lark() -> None:
         "incgen.syntax.explaining",
         "incgen.syntax.lexing",
         "incgen.syntax.parser",
+        "incgen.syntax.reducing",
     }
     assert users_of("lark") == modules
 

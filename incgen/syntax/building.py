@@ -9,9 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any, cast
 
-from lark import Token, v_args
-from lark.tree import Meta
-from lark.visitors import Transformer_NonRecursive
+from lark import Token
 
 from incgen.base.diagnostics import Code
 from incgen.base.source import SourceFile, Span
@@ -20,29 +18,30 @@ from incgen.language.arithmetic import FUNCTIONS, MAX_NUMBER
 from incgen.syntax import tree as st
 from incgen.syntax.faults import SyntaxFault
 from incgen.syntax.lexing import MAX_NESTING
+from incgen.syntax.reducing import Make
 from incgen.syntax.refusals import refuse_depth, refuse_input, refuse_order, refuse_split_window
 
 _MAX_DIGITS = 30
 _PART = re.compile(r"[0-9]+|\{[^{}]*\}")
 
 
-@v_args(meta=True)
-class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generic at run time
-    """Converts each rule of the parse tree to its node, without recursion, since specs may be long.
+class Builder:
+    """Makes the node of each rule.
 
     A method has the name of its rule in grammar/inc.lark.
 
     Attributes:
         source: The file.
         shift: The offset of the text in the file.
+        fault: The first fault of a node.
         docs: The doc comments that no definition has claimed yet, by line.
         expression_in: Parses an expression inside a token, from an offset.
     """
 
     def __init__(self) -> None:
-        super().__init__()
         self.source: SourceFile
         self.shift = 0
+        self.fault: SyntaxFault | None = None
         self.docs: dict[int, str] = {}
         self.expression_in: Callable[[str, int], ex.Expression]
 
@@ -51,10 +50,21 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
         start = cast(int, token.start_pos) + self.shift
         return Span(self.source, start, start + len(token))
 
-    def _span(self, meta: Meta) -> Span:
-        if meta.empty:
-            return Span(self.source, self.shift, self.shift)
-        return Span(self.source, meta.start_pos + self.shift, meta.end_pos + self.shift)
+    def make(self, rule: str) -> Make:
+        """Return what makes the node of a rule, until a fault: those of the syntax go first."""
+        build = getattr(self, rule)
+
+        def made(parts: list[Any], start: int | None, end: int | None) -> Any:
+            if self.fault is not None:
+                return None
+            span = Span(self.source, (start or 0) + self.shift, (end or 0) + self.shift)
+            try:
+                return build(span, parts)
+            except SyntaxFault as fault:
+                self.fault = fault
+                return None
+
+        return made
 
     def _doc(self, span: Span) -> str:
         """Take the doc comment on the lines directly above."""
@@ -72,7 +82,7 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
             line -= 1
         return "\n".join(reversed(comments)).strip("\n")
 
-    def start(self, meta: Meta, items: list[st.Item]) -> st.Spec:
+    def start(self, span: Span, items: list[st.Item]) -> st.Spec:
         spec = st.Spec(tuple(items), *self._head())
         refuse_depth(spec, MAX_NESTING)
         return spec
@@ -92,120 +102,113 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
                 header.append(doc_words(text.removeprefix("#")))
         return "\n".join(docs).strip("\n"), "\n".join(header).strip("\n")
 
-    def numerics(self, meta: Meta, parts: list[st.Identifier]) -> st.Numerics:
-        return st.Numerics(parts[0], span=self._span(meta))
+    def numerics(self, span: Span, parts: list[st.Identifier]) -> st.Numerics:
+        return st.Numerics(parts[0], span=span)
 
-    def default(self, meta: Meta, parts: list[Any]) -> st.Default:
-        return st.Default(parts[0], tuple(parts[1:]), span=self._span(meta))
+    def default(self, span: Span, parts: list[Any]) -> st.Default:
+        return st.Default(parts[0], tuple(parts[1:]), span=span)
 
-    def constant(self, meta: Meta, parts: list[Any]) -> st.Constant:
-        return st.Constant(parts[0], parts[1], span=self._span(meta))
+    def constant(self, span: Span, parts: list[Any]) -> st.Constant:
+        return st.Constant(parts[0], parts[1], span=span)
 
-    def unit(self, meta: Meta, parts: list[Any]) -> st.Unit:
-        span = self._span(meta)
+    def unit(self, span: Span, parts: list[Any]) -> st.Unit:
         return st.Unit(parts[0], tuple(parts[1:]), self._doc(span), span=span)
 
-    def block(self, meta: Meta, parts: list[Any]) -> st.Block:
-        span = self._span(meta)
+    def block(self, span: Span, parts: list[Any]) -> st.Block:
         return st.Block(parts[0], tuple(parts[1:-1]), parts[-1], self._doc(span), span=span)
 
-    def network(self, meta: Meta, parts: list[Any]) -> st.Network:
-        span = self._span(meta)
+    def network(self, span: Span, parts: list[Any]) -> st.Network:
         return st.Network(parts[0], tuple(parts[1:-1]), parts[-1], self._doc(span), span=span)
 
-    def use(self, meta: Meta, parts: list[Any]) -> st.Use:
-        return st.Use(tuple(parts[:-1]), self.STRING_node(parts[-1]), span=self._span(meta))
+    def use(self, span: Span, parts: list[Any]) -> st.Use:
+        return st.Use(tuple(parts[:-1]), self.STRING_node(parts[-1]), span=span)
 
-    def recipe(self, meta: Meta, parts: list[Any]) -> st.Recipe:
+    def recipe(self, span: Span, parts: list[Any]) -> st.Recipe:
         name, trains, parent, *settings = parts
-        span = self._span(meta)
         return st.Recipe(name, trains, parent, tuple(settings), self._doc(span), span=span)
 
-    def trains(self, meta: Meta, parts: list[Any]) -> st.Trains:
-        return st.Trains(parts[0], tuple(parts[1:]), span=self._span(meta))
+    def trains(self, span: Span, parts: list[Any]) -> st.Trains:
+        return st.Trains(parts[0], tuple(parts[1:]), span=span)
 
-    def parent(self, meta: Meta, parts: list[st.Identifier]) -> st.Identifier:
+    def parent(self, span: Span, parts: list[st.Identifier]) -> st.Identifier:
         return parts[0]
 
-    def setting(self, meta: Meta, parts: list[st.Call]) -> st.Setting:
-        return st.Setting(tuple(parts), span=self._span(meta))
+    def setting(self, span: Span, parts: list[st.Call]) -> st.Setting:
+        return st.Setting(tuple(parts), span=span)
 
-    def images(self, meta: Meta, parts: list[Any]) -> st.Images:
-        return st.Images(parts[0], tuple(parts[1:]), span=self._span(meta))
+    def images(self, span: Span, parts: list[Any]) -> st.Images:
+        return st.Images(parts[0], tuple(parts[1:]), span=span)
 
-    def parameter(self, meta: Meta, parts: list[Any]) -> st.Parameter:
+    def parameter(self, span: Span, parts: list[Any]) -> st.Parameter:
         default = parts[1] if len(parts) > 1 else None
-        return st.Parameter(parts[0], default, span=self._span(meta))
+        return st.Parameter(parts[0], default, span=span)
 
-    def body(self, meta: Meta, statements: list[Any]) -> st.Body:
-        return st.Body(tuple(statements), span=self._span(meta))
+    def body(self, span: Span, statements: list[Any]) -> st.Body:
+        return st.Body(tuple(statements), span=span)
 
-    def statement(self, meta: Meta, parts: list[Any]) -> st.Statement:
+    def statement(self, span: Span, parts: list[Any]) -> st.Statement:
         label, *rest = parts
         origin = None
         if rest and isinstance(rest[0], st.Identifier):
             origin, *rest = rest
-        span = self._span(meta)
         return st.Statement(label, origin, tuple(rest), self._doc(span), span=span)
 
-    def origin(self, meta: Meta, parts: list[st.Identifier]) -> st.Identifier:
+    def origin(self, span: Span, parts: list[st.Identifier]) -> st.Identifier:
         return parts[0]
 
-    def input(self, meta: Meta, parts: list[Any]) -> st.Input:
+    def input(self, span: Span, parts: list[Any]) -> st.Input:
         window, *rest = parts
         refuse_input(self.span_of(window), rest[0] if rest else None)
         channels = rest.pop(0) if rest and not isinstance(rest[0], st.Attribute) else None
-        size = self.window(meta, [window])
-        span = self._span(meta)
+        size = self.window(span, [window])
         return st.Input(size, channels, tuple(rest), self._doc(span), span=span)
 
-    def aux(self, meta: Meta, parts: list[Any]) -> st.Aux:
-        span = self._span(meta)
+    def aux(self, span: Span, parts: list[Any]) -> st.Aux:
         return st.Aux(parts[0], parts[1], self._doc(span), span=span)
 
-    def call(self, meta: Meta, parts: list[Any]) -> st.Call:
+    def call(self, span: Span, parts: list[Any]) -> st.Call:
         attributes = [part for part in parts[1:] if isinstance(part, st.Attribute)]
         positional = [part for part in parts[1:] if not isinstance(part, st.Attribute)]
         refuse_split_window(positional)
-        call = st.Call(parts[0], tuple(positional), tuple(attributes), span=self._span(meta))
+        call = st.Call(parts[0], tuple(positional), tuple(attributes), span=span)
         for before, part in itertools.pairwise(parts[1:]):
             if isinstance(before, st.Attribute) and not isinstance(part, st.Attribute):
                 refuse_order(call, part)
         return call
 
-    def join(self, meta: Meta, parts: list[Any]) -> st.Join:
-        return st.Join(str(parts[0]), parts[1], span=self._span(meta))
+    def join(self, span: Span, parts: list[Any]) -> st.Join:
+        return st.Join(str(parts[0]), parts[1], span=span)
 
-    def group(self, meta: Meta, parts: list[st.Body]) -> st.Group:
-        return st.Group(parts[0], span=self._span(meta))
+    def group(self, span: Span, parts: list[st.Body]) -> st.Group:
+        return st.Group(parts[0], span=span)
 
-    def repeat(self, meta: Meta, parts: list[Any]) -> st.Repeat:
-        return st.Repeat(parts[0], parts[1], span=self._span(meta))
+    def repeat(self, span: Span, parts: list[Any]) -> st.Repeat:
+        return st.Repeat(parts[0], parts[1], span=span)
 
-    def conditional(self, meta: Meta, parts: list[Any]) -> st.Conditional:
+    def conditional(self, span: Span, parts: list[Any]) -> st.Conditional:
         condition, then, otherwise = parts
         if isinstance(otherwise, st.Conditional):  # `else if` is an `else` with one `if` in it
             only = st.Statement(None, None, (otherwise,), "", span=otherwise.span)
             otherwise = st.Body((only,), span=otherwise.span)
-        return st.Conditional(condition, then, otherwise, span=self._span(meta))
+        return st.Conditional(condition, then, otherwise, span=span)
 
-    def attribute(self, meta: Meta, parts: list[Any]) -> st.Attribute:
+    def attribute(self, span: Span, parts: list[Any]) -> st.Attribute:
         value = parts[1]
         if isinstance(value, Token):
             value = self.STRING_node(value)
-        return st.Attribute(parts[0], value, span=self._span(meta))
+        return st.Attribute(parts[0], value, span=span)
 
-    def items(self, meta: Meta, parts: list[Any]) -> st.Items:
+    def items(self, span: Span, parts: list[Any]) -> st.Items:
         values = [self.STRING_node(p) if isinstance(p, Token) else p for p in parts]
-        return st.Items(tuple(values), span=self._span(meta))
+        return st.Items(tuple(values), span=span)
 
-    def init(self, meta: Meta, parts: list[Any]) -> st.Applied:
-        return st.Applied(str(parts[0]), tuple(parts[1:]), span=self._span(meta))
+    def init(self, span: Span, parts: list[Any]) -> st.Applied:
+        return st.Applied(str(parts[0]), tuple(parts[1:]), span=span)
 
     def STRING_node(self, token: Token) -> st.Text:
         return st.Text(str(token)[1:-1], span=self.span_of(token))
 
-    def window(self, meta: Meta, parts: list[Token]) -> st.Window:
+    def window(self, span: Span, parts: list[Token]) -> st.Window:
         token = parts[0]
         base = cast(int, token.start_pos) + self.shift
         sizes: list[ex.Expression | None] = [
@@ -224,12 +227,12 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
             return self._number(text, Span(self.source, start, start + len(text)))
         return self.expression_in(text[1:-1], start + 1)
 
-    def expression(self, meta: Meta, parts: list[ex.Expression]) -> ex.Expression:
+    def expression(self, span: Span, parts: list[ex.Expression]) -> ex.Expression:
         return parts[0]
 
-    def _binary(self, meta: Meta, parts: list[Any]) -> ex.Expression:
+    def _binary(self, span: Span, parts: list[Any]) -> ex.Expression:
         left, operator, right = parts
-        return self._bounded(ex.Binary(str(operator), left, right, span=self._span(meta)))
+        return self._bounded(ex.Binary(str(operator), left, right, span=span))
 
     disjunction = conjunction = comparison = sum = product = _binary
 
@@ -241,19 +244,19 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
             raise SyntaxFault(Code.NESTING_TOO_DEEP, node.span, message, help=help_)
         return node
 
-    def negation(self, meta: Meta, parts: list[ex.Expression]) -> ex.Expression:
-        return self._bounded(ex.Unary("not", parts[0], span=self._span(meta)))
+    def negation(self, span: Span, parts: list[ex.Expression]) -> ex.Expression:
+        return self._bounded(ex.Unary("not", parts[0], span=span))
 
-    def negative(self, meta: Meta, parts: list[Any]) -> ex.Expression:
+    def negative(self, span: Span, parts: list[Any]) -> ex.Expression:
         sign, operand = parts
         if sign == "+":
             return cast(ex.Expression, operand)
         if isinstance(operand, ex.Literal) and not isinstance(operand.value, (bool, str)):
-            return ex.Literal(-operand.value, span=self._span(meta))
-        return self._bounded(ex.Unary("negative", operand, span=self._span(meta)))
+            return ex.Literal(-operand.value, span=span)
+        return self._bounded(ex.Unary("negative", operand, span=span))
 
-    def function(self, meta: Meta, parts: list[Any]) -> ex.Expression:
-        name, span = str(parts[0]), self._span(meta)
+    def function(self, span: Span, parts: list[Any]) -> ex.Expression:
+        name = str(parts[0])
         arguments = tuple(parts[1:])
         takes = FUNCTIONS[name][1]
         if len(arguments) not in takes:
@@ -262,12 +265,12 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
             raise SyntaxFault(Code.ARGUMENT_COUNT, span, message)
         return self._bounded(ex.Call(name, arguments, span=span))
 
-    def number(self, meta: Meta, parts: list[Token]) -> ex.Expression:
-        return self._number(str(parts[0]), self._span(meta))
+    def number(self, span: Span, parts: list[Token]) -> ex.Expression:
+        return self._number(str(parts[0]), span)
 
-    def signed(self, meta: Meta, parts: list[Token]) -> ex.Expression:
+    def signed(self, span: Span, parts: list[Token]) -> ex.Expression:
         sign, digits = parts
-        return self._number(str(digits), self._span(meta), -1 if sign == "-" else 1)
+        return self._number(str(digits), span, -1 if sign == "-" else 1)
 
     def _number(self, text: str, span: Span, sign: int = 1) -> ex.Literal:
         if len(text) > _MAX_DIGITS:
@@ -278,14 +281,14 @@ class Builder(Transformer_NonRecursive):  # type: ignore[type-arg]  # not generi
             raise SyntaxFault(Code.NUMBER_RANGE, span, f"numbers go up to 2**53 = {MAX_NUMBER}")
         return ex.Literal(sign * value, span=span)
 
-    def truth(self, meta: Meta, parts: list[Token]) -> ex.Expression:
-        return ex.Literal(parts[0] == "true", span=self._span(meta))
+    def truth(self, span: Span, parts: list[Token]) -> ex.Expression:
+        return ex.Literal(parts[0] == "true", span=span)
 
-    def reference(self, meta: Meta, parts: list[Token]) -> ex.Expression:
-        return ex.Name(str(parts[0]), span=self._span(meta))
+    def reference(self, span: Span, parts: list[Token]) -> ex.Expression:
+        return ex.Name(str(parts[0]), span=span)
 
-    def name(self, meta: Meta, parts: list[Token]) -> st.Identifier:
-        return st.Identifier(str(parts[0]), span=self._span(meta))
+    def name(self, span: Span, parts: list[Token]) -> st.Identifier:
+        return st.Identifier(str(parts[0]), span=span)
 
 
 def doc_words(comment: str) -> str:

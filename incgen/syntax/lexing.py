@@ -39,6 +39,7 @@ class Lines(PostLex):
 
     Attributes:
         open: The open brackets.
+        number: Where the last number ends.
         span_of: Returns the span of a token.
     """
 
@@ -48,11 +49,11 @@ class Lines(PostLex):
         """Start with no open brackets."""
         self.open: list[Token] = []
         self.span_of = span_of
-        self._number: int | None = None  # where the last number ends
+        self.number: int | None = None
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         """Yield the tokens that the grammar sees."""
-        self.open, self._number = [], None
+        self.open, self.number = [], None
         newline: Token | None = None
         ends = False  # whether it ends a statement regardless of what follows
         count = element = 0
@@ -95,8 +96,8 @@ class Lines(PostLex):
     def _check(self, token: Token) -> None:
         """Track brackets, limit names, and reject a word that a number runs into, as in `3y3`."""
         if token.type == "NUMBER":
-            self._number = token.end_pos
-        elif token.start_pos == self._number and (token[0].isalpha() or token[0] == "_"):
+            self.number = token.end_pos
+        elif token.start_pos == self.number and (token[0].isalpha() or token[0] == "_"):
             run = Token.new_borrow_pos("RUN", token, token)
             raise UnexpectedToken(run, set())  # type: ignore[no-untyped-call]  # Lark's own
         elif token.type in _CLOSING:

@@ -12,9 +12,8 @@ import threading
 from functools import cache
 from typing import Any, cast
 
-from lark import Lark, UnexpectedCharacters, UnexpectedToken
+from lark import UnexpectedCharacters, UnexpectedToken
 from lark import __version__ as lark_version
-from lark.exceptions import VisitError
 from lark.grammar import Rule
 from lark.lexer import TerminalDef
 
@@ -28,6 +27,7 @@ from incgen.syntax.building import Builder, doc_words
 from incgen.syntax.faults import SyntaxFault
 from incgen.syntax.lexing import Lines, TooLong
 from incgen.syntax.recovery import without_line
+from incgen.syntax.reducing import Made, Parser
 
 #: A spec longer than this (characters) is rejected before it is parsed.
 MAX_TEXT = 1_000_000
@@ -118,23 +118,20 @@ _OPTIONS: dict[str, Any] = {
     "parser": "lalr",
     "lexer": "basic",
     "start": ["start", "expression"],
-    "propagate_positions": True,
 }
 
 
 @cache
-def _parser() -> tuple[Lark, Builder, Lines]:
+def _parser() -> tuple[Parser, Builder, Lines]:
     build = Builder()
     lines = Lines(build.span_of)
     build.expression_in = lambda text, start: cast(
         ex.Expression, _run(build.source, text, "expression", start)
     )
-    for rule in [name for name in vars(Builder) if not name.startswith("_")]:
-        setattr(build, rule, getattr(build, rule))  # `v_args` creates a function on each look-up
-    return _tables(lines), build, lines
+    return _tables(build, lines), build, lines
 
 
-def _tables(lines: Lines) -> Lark:
+def _tables(build: Builder, lines: Lines) -> Parser:
     """Return the parser, from cached tables if they are intact."""
     grammar = (folder("grammar") / "inc.lark").read_text("utf-8")
     digest = hashlib.sha256(f"{_OPTIONS}\n{grammar}".encode()).hexdigest()[:16]
@@ -142,13 +139,13 @@ def _tables(lines: Lines) -> Lark:
     tables = cache_folder.load(name)
     if tables is not None:
         try:
-            tables["data"]["options"]["postlex"] = lines
-            return Lark.load(tables)
+            tables["data"]["options"] |= {"postlex": lines, "transformer": build}
+            return Parser.load(tables)
         except Exception:  # whatever Lark raises for tables that are not its own
             pass
-    parser = Lark(grammar, postlex=lines, **_OPTIONS)
+    parser = Parser(grammar, postlex=lines, transformer=build, **_OPTIONS)
     data, memo = parser.memo_serialize([TerminalDef, Rule])
-    data["options"]["postlex"] = None
+    data["options"] |= {"postlex": None, "transformer": None}
     cache_folder.store(name, {"data": data, "memo": memo})
     return parser
 
@@ -168,12 +165,13 @@ def _parse_text(source: SourceFile, text: str) -> st.Spec:
 def _run(source: SourceFile, text: str, start: str, shift: int) -> Any:
     """Run Lark on a text that begins at an offset of the file."""
     parser, build, lines = _parser()
-    before = (getattr(build, "source", source), build.shift, lines.open)
-    build.source, build.shift = source, shift
+    before = (getattr(build, "source", source), build.shift, lines.open, lines.number)
+    build.source, build.shift, build.fault = source, shift, None
     try:
-        return build.transform(parser.parse(text, start=start))
-    except VisitError as error:
-        raise error.orig_exc from None
+        made = cast(Made, parser.parse(text, start=start))[0]
+        if build.fault is not None:
+            raise build.fault
+        return made
     except UnexpectedCharacters as error:
         from incgen.syntax.explaining import bad_character  # only a faulty text needs it
 
@@ -183,4 +181,4 @@ def _run(source: SourceFile, text: str, start: str, shift: int) -> Any:
 
         raise unexpected(build, lines, error, len(text)) from None
     finally:
-        build.source, build.shift, lines.open = before
+        build.source, build.shift, lines.open, lines.number = before
