@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from incgen.api import find_targets
 from incgen.compiling import Parameters, SpecPath, compile_spec, plain_parameters
+from incgen.language.printing import setting
 from incgen.syntax.loader import find
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def assert_up_to_date(
     if not result.changed:
         return
     plain = plain_parameters(parameters)
-    settings = "".join(f" --set {name}={str(value).lower()}" for name, value in plain.items())
+    settings = "".join(f" {setting(name, value)}" for name, value in plain.items())
     command = f"incgen build {_shown(spec)} --target {target} -o {_shown(file)}"
     raise AssertionError(
         f"{_shown(file)} is not what {_shown(spec)} gives: "

@@ -139,6 +139,7 @@ def import_(
 
     path, text = source_of(spec)
     with waiting(f"importing {checkpoint}"), started(Path(checkpoint)):
+        from incgen.weights.choosing import said
         from incgen.weights.importing import import_weights
 
         manifest = import_weights(checkpoint, path, output, parameters, text=text, **options)
@@ -153,8 +154,7 @@ def import_(
         say(f"note: not of this network: {', '.join(beside[:3])}{more}")
     other = {name: value for name, value in layout["set"].items() if parameters.get(name) != value}
     if other:
-        words = " ".join(f"--set {name}={str(value).lower()}" for name, value in other.items())
-        say(f"note: in the published network it is `{words}`")
+        say(f"note: in the published network it is `{said(other)}`")
     return OK
 
 

@@ -135,7 +135,7 @@ class _Builder:
             value = self.values.evaluate(expression, frame, None, span)
             place = expression.span or span
             if fault := count_fault(value, 1):
-                self.report.refuse(Code.NUMBER_RANGE, place, f"the {what} of the input {fault}")
+                self.report.refuse(fault[0], place, f"the {what} of the input {fault[1]}")
             assert isinstance(value, int)
             if value > MAX_SIZE and what != "channels":
                 message = f"the {what} of the input must be at most {MAX_SIZE}, not {value}"
@@ -226,15 +226,13 @@ class _Builder:
 
     def repeat(self, element: df.Repeat, value: int, frame: Frame) -> int:
         count = self.values.evaluate(element.count, frame, self.shape(value), element.span)
-        fault, code = count_fault(count, 0), Code.WRONG_TYPE
-        if isinstance(count, int) and not isinstance(count, bool):
-            code = Code.TOO_LARGE if count > MAX_REPEAT else Code.NUMBER_RANGE
-            if fault is None and count > MAX_REPEAT:
-                fault = f"must be at most {MAX_REPEAT}, not {count}"
+        fault = count_fault(count, 0)
+        if isinstance(count, int) and count > MAX_REPEAT:
+            fault = Code.TOO_LARGE, f"must be at most {MAX_REPEAT}, not {count}"
         if fault:
             place = element.count.span or element.span
             origin = given(element.count, frame.use)
-            self.values.refuse(code, origin, "a repeat count", fault, count, place, frame)
+            self.values.refuse(origin, "a repeat count", fault, count, place, frame)
         assert isinstance(count, int)
         inner, iterations, source = frame.inside(element.name), list[Body](), value
         for index in range(count):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from incgen.base.diagnostics import Code, Note, Reporter, near
+from incgen.base.diagnostics import Note, Reporter, near
 from incgen.base.source import Span
 from incgen.graph.frames import Frame, Given, given, uses_of
 from incgen.graph.shapes import Arguments, Shape, Window
@@ -15,9 +15,9 @@ from incgen.language.initializers import Initializer
 from incgen.language.ops import DIMENSIONS
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import (
+    Misfit,
     count_fault,
     evaluation_code,
-    fault_code,
     value_fault,
     whole_help,
 )
@@ -70,8 +70,7 @@ class Evaluator:
                 name = argument.name if argument.name in forwarded else ""
                 origin = given(written, frame.use, name)
                 help_ = near(value, argument.words) if isinstance(value, str) else None
-                code = fault_code(value, argument)
-                self.refuse(code, origin, what, fault, value, place or call.span, frame, help_)
+                self.refuse(origin, what, fault, value, place or call.span, frame, help_)
             result[argument.name] = value
             if argument.name not in forwarded and _is_fixed(written):
                 fixed[argument.name] = value
@@ -79,10 +78,9 @@ class Evaluator:
 
     def refuse(
         self,
-        code: Code,
         origin: Given,
         what: str,
-        fault: str,
+        fault: Misfit,
         value: Value,
         place: Span,
         frame: Frame,
@@ -103,7 +101,7 @@ class Evaluator:
             notes = () if same else (Note(f"it becomes {what} here", place),)
             notes += uses_of(origin.use)
             what, place = f"`{origin.name}` of `{origin.owner}`", span
-        self.report.refuse(code, place, f"{what} {fault}", notes=notes, help=help)
+        self.report.refuse(fault[0], place, f"{what} {fault[1]}", notes=notes, help=help)
 
     def argument(self, written: df.ArgumentValue, frame: Frame, shape: Shape, span: Span) -> object:
         """Evaluate one argument."""
@@ -135,9 +133,8 @@ class Evaluator:
             if fault:
                 what = "a part of the window" if minimum else "a side of the padding"
                 place = expression.span or written.span or span
-                code = Code.NUMBER_RANGE if isinstance(number, int) else Code.WRONG_TYPE
                 origin = given(expression, frame.use)
-                self.refuse(code, origin, what, fault, number, place, frame)
+                self.refuse(origin, what, fault, number, place, frame)
             assert isinstance(number, int)
             numbers.append(number)
         return tuple(numbers)

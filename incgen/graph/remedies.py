@@ -12,6 +12,7 @@ from incgen.base.diagnostics import Diagnostic, Severity
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
+from incgen.language.printing import setting
 from incgen.syntax import tree as st
 
 #: How many flags are tried; each costs an expansion of the network.
@@ -41,8 +42,8 @@ def with_remedies(
             others = tried.get(name, faults)
             fewer = _errors(others) < _errors(faults)
             if fewer and not any(_is_same(fault, other) for other in others):
-                setting = f"`--set {name}={str(not value).lower()}` leaves it out"
-                fault = replace(fault, help=f"{fault.help}; {setting}" if fault.help else setting)
+                help_ = f"`{setting(name, not value)}` leaves it out"
+                fault = replace(fault, help=f"{fault.help}; {help_}" if fault.help else help_)
                 break
         result.append(fault)
     return result

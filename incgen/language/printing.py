@@ -100,6 +100,11 @@ def _bracket(text: str, strength: float, outer: int) -> str:
     return f"({text})" if strength < outer else text
 
 
+def setting(name: str, value: Value) -> str:
+    """Return the option of a command that sets a parameter."""
+    return f"--set {name}={spec_value(value)}"
+
+
 def spec_value(value: object) -> str:
     """Return a value as a spec writes it.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from incgen.base.diagnostics import Code, Refused, Reporter, counted, listed, near
 from incgen.base.source import Span
@@ -21,46 +21,48 @@ from incgen.language.signatures import Argument, ByWindow, DefaultValue, Kind, O
 from incgen.resolve.definitions import ArgumentValue, SidesValue, Source, WindowValue
 from incgen.syntax import tree as st
 
+#: The code of a fault and what is wrong.
+Misfit: TypeAlias = tuple[Code, str]
 #: The words that a padding accepts.
 PAD_WORDS = ("valid", "half", "same")
 #: The largest count: channels, a kernel, a stride, a padding.
 MAX_COUNT = 1_000_000
 
 
-def value_fault(argument: Argument, value: Value) -> str | None:
+def value_fault(argument: Argument, value: Value) -> Misfit | None:
     """Return why an argument cannot have a value, or None if it can.
 
     >>> from incgen.language.ops import OPS
     >>> value_fault(OPS["dropout"].arguments[0], 1.5)
-    'must be at most 0.999999, not 1.5'
+    (<Code.NUMBER_RANGE: 'number-range'>, 'must be at most 0.999999, not 1.5')
     """
+    wanted = ""
     match argument.kind:
         case Kind.FLAG:
-            return None if isinstance(value, bool) else f"must be true or false, not {show(value)}"
+            wanted = "" if isinstance(value, bool) else "true or false"
         case Kind.WORD:
-            words = listed(argument.words, "or")
-            return None if value in argument.words else f"must be {words}, not {show(value)}"
+            wanted = "" if value in argument.words else listed(argument.words, "or")
         case Kind.COUNT:
             return count_fault(value, 1)
         case Kind.PADDING if argument.positional and isinstance(value, str):
-            return f"must be a number of pixels, not `{value}`"
+            wanted = "a number of pixels"
         case Kind.PADDING if isinstance(value, str):
-            if value in PAD_WORDS:
-                return None
-            return f"must be {listed(PAD_WORDS, 'or')}, or a number of pixels, not `{value}`"
+            words = f"{listed(PAD_WORDS, 'or')}, or a number of pixels"
+            wanted = "" if value in PAD_WORDS else words
         case Kind.PADDING:
             return count_fault(value, 0)
         case _:
             return _factor_fault(argument, value)
+    return (Code.WRONG_TYPE, f"must be {wanted}, not {show(value)}") if wanted else None
 
 
-def count_fault(value: Value, minimum: int) -> str | None:
+def count_fault(value: Value, minimum: int) -> Misfit | None:
     """Return why a value is not a whole number from a minimum, or None if it is."""
     if isinstance(value, bool) or not isinstance(value, int):
-        return f"must be a whole number, not {show(value)}"
+        return Code.WRONG_TYPE, f"must be a whole number, not {show(value)}"
     if not minimum <= value <= MAX_COUNT:
         least = f"at least {minimum}" if value < minimum else f"at most {MAX_COUNT}"
-        return f"must be {least}, not {value}"
+        return Code.NUMBER_RANGE, f"must be {least}, not {value}"
     return None
 
 
@@ -82,17 +84,15 @@ def whole_help(value: Value, written: ex.Expression) -> str | None:
     return "`int(...)` truncates, `round(...)` gives the nearest whole number"
 
 
-def _factor_fault(argument: Argument, value: Value) -> str | None:
+def _factor_fault(argument: Argument, value: Value) -> Misfit | None:
     if isinstance(value, (bool, str)):
-        return f"must be a number, not {show(value)}"
+        return Code.WRONG_TYPE, f"must be a number, not {show(value)}"
     if not math.isfinite(value):
-        return "must be a finite number"
+        return Code.NUMBER_RANGE, "must be a finite number"
     fault = range_fault(value, argument.minimum, argument.maximum, open_=argument.open)
-    if fault:
-        return fault
-    if 0 < abs(value) < SMALLEST:
-        return f"must be 0 or at least {SMALLEST:g} in magnitude, not {value:g}"
-    return None
+    if not fault and 0 < abs(value) < SMALLEST:
+        fault = f"must be 0 or at least {SMALLEST:g} in magnitude, not {value:g}"
+    return (Code.NUMBER_RANGE, fault) if fault else None
 
 
 def range_fault(value: float, low: float, high: float, *, open_: bool) -> str | None:
@@ -100,16 +100,6 @@ def range_fault(value: float, low: float, high: float, *, open_: bool) -> str | 
     if value < low or (open_ and value == low):
         return f"must be {'above' if open_ else 'at least'} {low:g}, not {value:g}"
     return f"must be at most {high:g}, not {value:g}" if value > high else None
-
-
-def fault_code(value: Value, argument: Argument) -> Code:
-    """Return the code for a rejected value: of the wrong type, or out of range."""
-    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if argument.kind in (Kind.COUNT, Kind.PADDING):
-        numeric = numeric and isinstance(value, int)
-    elif argument.kind is not Kind.FACTOR:
-        numeric = False
-    return Code.NUMBER_RANGE if numeric else Code.WRONG_TYPE
 
 
 def show(value: Value) -> str:
@@ -241,8 +231,7 @@ class Binder:
         known = ex.literal(resolved)
         if known is not None and (fault := value_fault(argument, known)):
             help_ = near(known, words) if isinstance(known, str) else whole_help(known, written)
-            code = fault_code(known, argument)
-            self.report.refuse(code, written.span, f"{what} {fault}", help=help_)
+            self.report.refuse(fault[0], written.span, f"{what} {fault[1]}", help=help_)
         return resolved
 
     def count(
@@ -252,7 +241,7 @@ class Binder:
         resolved = self.resolved(written)
         known = ex.literal(resolved)
         if known is not None and (fault := count_fault(known, minimum)):
-            self.report.refuse(Code.NUMBER_RANGE, written.span or around, f"{what} {fault}")
+            self.report.refuse(fault[0], written.span or around, f"{what} {fault[1]}")
         return resolved
 
     def window(self, owner: str, written: st.Window) -> WindowValue:

@@ -256,9 +256,7 @@ class BodyResolver:
         known = ex.literal(count)
         fault = count_fault(known, 0) if known is not None else None
         if fault:
-            whole = isinstance(known, int) and not isinstance(known, bool)
-            code = Code.NUMBER_RANGE if whole else Code.WRONG_TYPE
-            self.report.error(code, element.count.span, f"a repeat count {fault}")
+            self.report.error(fault[0], element.count.span, f"a repeat count {fault[1]}")
             return None
         return df.Repeat(count, body, name, span=element.span)
 

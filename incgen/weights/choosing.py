@@ -14,6 +14,7 @@ from incgen.base.diagnostics import SpecError, counted, listed, near
 from incgen.compiling import Parameters
 from incgen.graph.nodes import Graph, Node
 from incgen.language.arithmetic import Value
+from incgen.language.printing import setting
 from incgen.syntax.loader import STDIN
 from incgen.weights.checkpoint import Stored
 from incgen.weights.errors import MOST, Fault, MismatchError, WeightsError
@@ -230,7 +231,7 @@ def settings(layout: Layout, parameters: Parameters) -> list[str]:
 
 def said(parameters: Parameters) -> str:
     """Write values of parameters as on a command line."""
-    return " ".join(f"--set {name}={str(value).lower()}" for name, value in parameters.items())
+    return " ".join(setting(name, value) for name, value in parameters.items())
 
 
 def _advice(request: Request, candidate: Candidate) -> list[str]:
