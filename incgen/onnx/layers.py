@@ -7,22 +7,21 @@ are its constants; labels have no slash. A weight has its key in weights files.
 
 from __future__ import annotations
 
-import math
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from onnx import NodeProto, TensorProto, helper
+import numpy as np
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from incgen.base.source import Span
 from incgen.graph.nodes import Node
 from incgen.graph.shapes import Arguments, Shape
 from incgen.onnx.options import Options
+from incgen.weights.checkpoint import Array
 
-#: The types of ONNX, and the codes of `struct`, by the names of types.
+#: The types of ONNX by their names.
 TYPES = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE}
-_CODES = {"float32": "f", "float64": "d", "int64": "q"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +64,14 @@ class Body:
 
     def constant(self, name: str, values: Sequence[float], shape: Sequence[int] = ()) -> str:
         """Add numbers of the type of the graph, and return their name."""
-        return self._packed(name, values, shape, self.options.dtype, TYPES[self.options.dtype])
+        return self._packed(name, np.asarray(values, self.options.dtype).reshape(shape))
 
     def integers(self, name: str, values: Sequence[int]) -> str:
         """Add a vector of whole numbers, and return its name."""
-        return self._packed(name, values, (len(values),), "int64", TensorProto.INT64)
+        return self._packed(name, np.asarray(values, np.int64))
 
-    def _packed(
-        self, name: str, values: Sequence[float], shape: Sequence[int], dtype: str, kind: int
-    ) -> str:
-        assert math.prod(shape) == len(values)
-        data = struct.pack(f"<{len(values)}{_CODES[dtype]}", *values)
-        self.constants.append(helper.make_tensor(name, kind, shape, data, raw=True))
+    def _packed(self, name: str, values: Array) -> str:
+        self.constants.append(numpy_helper.from_array(values, name))
         return name
 
 
@@ -136,8 +131,7 @@ class Layer:
 
         In float64 it must be the value itself.
         """
-        (nearest,) = struct.unpack("<f", struct.pack("<f", value))
-        return self.options.dtype == "float32" or bool(nearest == value)
+        return self.options.dtype == "float32" or float(np.float32(value)) == value
 
 
 def places_of(node: Node) -> list[Span]:

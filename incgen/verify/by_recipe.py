@@ -196,24 +196,16 @@ class RecipeClimb:
         first = self.names[0]
         pairs = [("spec", name) for name in self.names] + [(first, n) for n in self.names[1:]]
         for kind in KINDS:
-            if number == STEPS - 1 or not self._agree(kind, states, pairs):
-                self._keep(kind, number, states, pairs)
+            before = len(self.record.comparisons)
+            self._keep(kind, number, states, pairs)
+            compared_ = self.record.comparisons[before:]
+            if number < STEPS - 1 and all(c.verdict == "agrees" for c in compared_):
+                del self.record.comparisons[before:]
             if wrong := self.record.wrong(5):
                 key, what = wrong[0].path, kind.replace(" ", "_")
                 sides = {side: state[kind] for side, state in states.items()}
                 self.sides = {n: {what: side[key]} for n, side in sides.items() if key in side}
                 return
-
-    def _agree(self, kind: str, states: Mapping[str, State], pairs: list[tuple[str, str]]) -> bool:
-        """Return whether everything of a kind is within the bar."""
-        for one, other in pairs:
-            a, b = states[one][kind], states[other][kind]
-            floor = self._floor(kind, a)
-            if a.keys() != b.keys():
-                return False
-            if any(not measure.difference(a[k], b[k], floor)[1] <= measure.TRAJECTORY for k in a):
-                return False
-        return True
 
     def _keep(
         self, kind: str, number: int, states: Mapping[str, State], pairs: list[tuple[str, str]]

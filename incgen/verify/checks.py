@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from incgen.verify import training
 from incgen.verify.models import Models
 from incgen.verify.passes import PASSES, Pass
 from incgen.verify.record import Limit, Record, Subject, usual_bar
@@ -68,13 +69,7 @@ def _types(pass_: Pass, models: Models, record: Record) -> None:
 
 def _penalties(models: Models, record: Record) -> None:
     """Compare the weight decay penalty: half of the sum of l2 * w ** 2."""
-    total = 0.0
-    for node in models.graph.nodes:
-        decay = node.args.get("l2") or 0
-        for tensor in node.tensors if decay else ():
-            if len(tensor.shape) > 1:
-                value = models.weights[f"{node.path}.{tensor.name}"]
-                total += decay / 2 * float(np.square(value).sum())
+    total, _ = training.penalty(models.weights, training.decays(models.graph, None))
     for name in models.names_on(3):
         pair = np.asarray([total]), np.asarray([models.step(name).penalty])
         limit = Limit(usual_bar(models.dtype))

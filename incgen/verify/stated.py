@@ -33,7 +33,7 @@ class Stated:
     def __init__(self, models: Models, recipe: Recipe, weights: Mapping[str, Array]) -> None:
         """Begin with these weights, on the first of the models."""
         self.models, self.recipe = models, recipe
-        self.decays = training.decays(models.graph, recipe)
+        self.decays = training.decays(models.graph, recipe.l2)
         self.training = training.Training(recipe, weights)
         self.start, self.loss = weights, 0.0
 

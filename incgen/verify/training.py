@@ -51,14 +51,14 @@ def loss(
     return total, gradients
 
 
-def decays(graph: Graph, recipe: Recipe) -> dict[str, float]:
+def decays(graph: Graph, stated: float | None) -> dict[str, float]:
     """Return the weight decay of each kernel that has one, by key.
 
-    That of the network's layers, or of all kernels if the recipe states it.
+    That of the network's layers, or the one that a recipe states for all kernels.
     """
     by_key: dict[str, float] = {}
     for node in graph.nodes:
-        decay = float(node.args.get("l2") or 0) if recipe.l2 is None else recipe.l2
+        decay = float(node.args.get("l2") or 0) if stated is None else stated
         for tensor in node.tensors if decay else ():
             if len(tensor.shape) > 1:
                 by_key[f"{node.path}.{tensor.name}"] = decay

@@ -40,7 +40,6 @@ class Layout:
     """The places of our layers in a checkpoint."""
 
     name: str  #: The name of the layout's file
-    place: str  #: The file itself, for reports
     convention: Convention  #: The checkpoint's names of tensors
     rules: tuple[Rule, ...] = ()  #: The rules, layer by layer
     published: tuple[Published, ...] = ()  #: The checkpoints that have this layout
@@ -115,4 +114,4 @@ def identity(convention: str) -> Layout:
     name = "incgen" if convention == "torch" else f"incgen-{convention}"
     # channels come first: generated models turn maps to C, H, W before they flatten them
     dot = {"keras": "-", "flax": "/"}.get(convention, ".")
-    return Layout(name, "", CONVENTIONS[convention], dot=dot)
+    return Layout(name, CONVENTIONS[convention], dot=dot)

@@ -141,7 +141,6 @@ def of_content(content: dict[str, Any], name: str, place: str) -> Layout:
         templates.check(text, frozenset([LAYER]))
     layout = Layout(
         name=name,
-        place=place,
         convention=CONVENTIONS[convention],
         published=tuple(_published(table)),
         rules=tuple(_rules(table, tables)),

@@ -1,7 +1,7 @@
 """Operators of ONNX in NumPy, for the evaluator of the ONNX project, which computes in float64.
 
 Its own poolings fail where a window is not square and its border is, its `Erf` rounds to float32,
-its `Sigmoid` overflows on the way, its `Gelu` is made of that `Erf`, and its convolution takes most
+its `Gelu` is made of that `Erf`, and its convolution takes most
 of the time of a proof. These are written from the operators' definitions (onnx.ai/onnx/operators),
 and share nothing with what writes the files.
 """
@@ -140,15 +140,5 @@ class Gelu(OpRun):
         return (0.5 * x * (1 + curve),)
 
 
-class Sigmoid(OpRun):
-    """1 / (1 + exp(-x))."""
-
-    op_domain = ""
-
-    def _run(self, x: Array) -> Any:
-        small = np.exp(-np.abs(x))
-        return (np.where(x >= 0, 1.0, small) / (1 + small),)
-
-
 #: Those that replace the evaluator's own.
-OPERATORS = [AveragePool, Conv, Erf, Gelu, MaxPool, Sigmoid]
+OPERATORS = [AveragePool, Conv, Erf, Gelu, MaxPool]
