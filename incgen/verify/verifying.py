@@ -88,9 +88,8 @@ def verify(
         MismatchError: The weights do not fit the spec.
         WeightsError: The weights cannot be read, or a library is missing.
     """
-    rungs = _checked(_rungs(rungs, targets), dtypes, batch, seed, dump)
-    needed = {1: "deployed forms"} if deploy is not False else {}
-    _check_present(needed if recipe is None else {**needed, 5: "recipes"}, rungs)
+    rungs = _rungs(rungs, targets, deploy, recipe)
+    _check(rungs, dtypes, batch, seed, dump)
     graph = _graph(spec, parameters, text)
     compared, absent = (targets, ()) if targets else _installed()
     texts, omissions = _sources(graph, compared, style, sources or {})
@@ -276,11 +275,18 @@ def _weights(graph: Graph, file: SpecPath | None, seed: int) -> dict[str, Array]
     return {key: np.asarray(value, np.float64) for key, value in arrays.items()}
 
 
-def _rungs(asked: Sequence[int] | None, targets: Sequence[str]) -> Sequence[int]:
+def _rungs(
+    asked: Sequence[int] | None, targets: Sequence[str], deploy: Deploy, recipe: Recipe | None
+) -> Sequence[int]:
     """Return the rungs to compare: if none are asked for, all that the targets have."""
-    if asked is None:
-        return EVALUATED if {*targets} == {ONNX} else range(len(RUNGS))
-    return asked
+    every = EVALUATED if {*targets} == {ONNX} else range(len(RUNGS))
+    rungs = every if asked is None else asked
+    needed = (1, "deployed forms", deploy is not False), (5, "recipes", recipe is not None)
+    for rung, what, given in needed:
+        if given and rung not in rungs:
+            others = ", ".join(map(str, rungs))
+            raise RequestError(f"{what} are compared on rung {rung}: add it to {others}")
+    return rungs
 
 
 def _size(graph: Graph) -> tuple[int, int]:
@@ -288,18 +294,10 @@ def _size(graph: Graph) -> tuple[int, int]:
     return graph.input.height, graph.input.width
 
 
-def _check_present(needed: Mapping[int, str], rungs: Sequence[int]) -> None:
-    """Raise `RequestError` for what is asked for without the rung that compares it."""
-    for rung, what in needed.items():
-        if rung not in rungs:
-            others = ", ".join(map(str, rungs))
-            raise RequestError(f"{what} are compared on rung {rung}: add it to {others}")
-
-
-def _checked(
+def _check(
     rungs: Sequence[int], dtypes: Sequence[str], batch: int, seed: int, dump: SpecPath | None
-) -> Sequence[int]:
-    """Reject invalid arguments; return the rungs."""
+) -> None:
+    """Reject invalid arguments."""
     if dump is not None and Path(dump).exists() and not Path(dump).is_dir():
         raise RequestError(f"{Path(dump).as_posix()} is not a folder")
     wrong = [rung for rung in rungs if rung not in range(len(RUNGS))]
@@ -313,4 +311,3 @@ def _checked(
         raise RequestError(f"{what}: the types are {listed(DTYPES)}")
     if batch < 1 or seed < 0:
         raise RequestError("a batch must have at least 1 example, and a seed must not be negative")
-    return rungs
