@@ -88,8 +88,7 @@ def verify(
         MismatchError: The weights do not fit the spec.
         WeightsError: The weights cannot be read, or a library is missing.
     """
-    rungs = _rungs(rungs, targets, deploy, recipe)
-    _check(rungs, dtypes, batch, seed, dump)
+    rungs = _checked(_rungs(rungs, targets, deploy, recipe), dtypes, batch, seed, dump)
     graph = _graph(spec, parameters, text)
     compared, absent = (targets, ()) if targets else _installed()
     texts, omissions = _sources(graph, compared, style, sources or {})
@@ -294,10 +293,10 @@ def _size(graph: Graph) -> tuple[int, int]:
     return graph.input.height, graph.input.width
 
 
-def _check(
+def _checked(
     rungs: Sequence[int], dtypes: Sequence[str], batch: int, seed: int, dump: SpecPath | None
-) -> None:
-    """Reject invalid arguments."""
+) -> Sequence[int]:
+    """Reject invalid arguments; return the rungs."""
     if dump is not None and Path(dump).exists() and not Path(dump).is_dir():
         raise RequestError(f"{Path(dump).as_posix()} is not a folder")
     wrong = [rung for rung in rungs if rung not in range(len(RUNGS))]
@@ -311,3 +310,4 @@ def _check(
         raise RequestError(f"{what}: the types are {listed(DTYPES)}")
     if batch < 1 or seed < 0:
         raise RequestError("a batch must have at least 1 example, and a seed must not be negative")
+    return rungs
