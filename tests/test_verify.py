@@ -816,6 +816,36 @@ def test_ill_conditioned_numbers_are_not_passed() -> None:
     assert "cannot be decided with these weights" in text(report, graph_of(spec))
 
 
+#: A millionth of the values is left, and normalised over two of them. A program that takes
+#: gradients adds and multiplies at once, so it rounds otherwise than one that does not.
+TWO_VALUES = """\
+numerics torch
+network small(classes = 5) {
+    input 1x1 8
+    a: conv 1x1 16
+    left: add { identity
+                scale (-0.999999) }
+    norm: bn eps=1e-12
+    logits: dense classes
+}
+"""
+
+
+def test_rounding_of_another_program_is_not_taken_for_randomness() -> None:
+    options: dict[str, Any] = {"targets": ["flax"], "rungs": [2], "dtypes": ["float64"], "batch": 2}
+    report = verify(graph_of(TWO_VALUES), **options)
+
+    unclear = {(c.what, c.path) for c in report.ill_conditioned}
+    assert not report.divergences and not report.passed
+    assert {("value", "norm"), ("value with classes=6", "norm")} <= unclear
+
+    options["spec"] = TWO_VALUES
+    for old, new, path in (("-0.999999", "-0.999998", "left"), ("1e-12", "1.001e-12", "norm")):
+        found = broken(old, new, "flax", **options)
+        assert first(found)[:2] == (2, path)
+        assert "differ by" in found.divergences[0].message
+
+
 def test_what_rounding_does_is_known_where_only_one_target_lets_one_look() -> None:
     # a millionth of a value is left, and the pooling of it is a layer in Keras, a line in PyTorch
     spec = """

@@ -288,20 +288,22 @@ class Models:
         """Return the step that several rungs share; that of many examples is forward only."""
         given = "examples" if pass_ is None else pass_.given
         if (name, given) not in self._steps:
-
-            def stepped(runner: Runner) -> Step:
-                x = self.x if pass_ is None else self.input(pass_)
-                with self.sized(pass_, runner):
-                    runner.load(self.file(pass_))
-                    return runner.step(x, self.seed, backward=given in ("examples", "large"))
-
-            self._steps[name, given] = self.run_trained(name, stepped)
+            self._steps[name, given] = self.run_trained(name, partial(self._stepped, pass_))
         return self._steps[name, given]
+
+    def _stepped(self, pass_: Pass | None, runner: Runner) -> Step:
+        x, backward = (self.x, True) if pass_ is None else (self.input(pass_), pass_.backward)
+        with self.sized(pass_, runner):
+            runner.load(self.file(pass_))
+            return runner.step(x, self.seed, backward=backward)
 
     def computed(
         self, pass_: Pass, runner: InferenceRunner, rate: float | None = None
     ) -> dict[str, Array]:
         """Return the results of a pass with the weights of the verification."""
+        if pass_.of_step:  # as a whole: a program that takes no gradients may round otherwise
+            assert isinstance(runner, Runner)
+            return self._part(pass_, self._stepped(pass_, runner))
         if pass_.rung == 5:
             rate = rate or self.rate  # which takes a step, if none was taken
         with self.sized(pass_, runner):

@@ -40,6 +40,11 @@ class Pass:
         """Return whether the pass is part of one training step."""
         return self.rung in (2, 3, 4)
 
+    @property
+    def backward(self) -> bool:
+        """Return whether that step takes gradients: some inputs only go forward."""
+        return self.given in ("examples", "large")
+
 
 #: In the order in which they are run.
 PASSES = (
