@@ -1,8 +1,8 @@
 """Write given arrays as checkpoints in other tools' formats, for the tests of weights.
 
-Nothing here uses incgen: each file is written by its format's own library, and Caffe's from a
-protobuf message whose fields are copied from caffe.proto. Only checkpoints that TensorFlow would
-never write are assembled by hand.
+Nothing here uses incgen, but for the initial weights of its networks. Each file is written by its
+format's own library, and Caffe's from a protobuf message whose fields are copied from caffe.proto.
+Only checkpoints that TensorFlow would never write are assembled by hand.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from numpy.typing import NDArray
 
+from incgen.graph.nodes import Graph
+from incgen.weights.first import drawn
+
 Array: TypeAlias = NDArray[Any]
 Arrays: TypeAlias = Mapping[str, Array]
 
@@ -31,6 +34,11 @@ def random_arrays(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[
     return {
         name: random.uniform(0.5, 1.5, shape).astype("float32") for name, shape in shapes.items()
     }
+
+
+def initial(graph: Graph, seed: int = 0) -> dict[str, Array]:
+    """Return the weights that `incgen weights init` writes."""
+    return {key: drawn(seed, key, tensor) for key, tensor in graph.tensors().items()}
 
 
 def listed(name: str) -> dict[str, tuple[int, ...]]:

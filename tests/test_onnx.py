@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from checkpoints import write_tensorflow
+from checkpoints import initial, write_tensorflow
 from onnx.reference import ReferenceEvaluator
 from safetensors.numpy import save_file
 
@@ -345,7 +345,7 @@ def test_a_file_holds_the_weights_by_their_keys(folder: Path) -> None:
 
     proto = onnx.load("net.onnx")
     held = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
-    expected = first.init(incgen.compile_spec("net.inc"), 3)
+    expected = initial(incgen.compile_spec("net.inc"), 3)
     assert made.changed
     assert {key for key in held if "/" not in key} == expected.keys()
     for key, value in expected.items():
@@ -491,7 +491,7 @@ def test_a_file_that_no_engine_would_read_is_not_written(
 
 
 def test_weights_of_other_types_become_float32(folder: Path) -> None:
-    arrays = first.init(incgen.compile_spec("net.inc"), 3)
+    arrays = initial(incgen.compile_spec("net.inc"), 3)
     save_file({key: value.astype(np.float16) for key, value in arrays.items()}, "h.safetensors")
 
     incgen.export_onnx("net.inc", "h.safetensors", "net.onnx")
@@ -503,7 +503,7 @@ def test_weights_of_other_types_become_float32(folder: Path) -> None:
 
 def test_the_files_of_a_checkpoint_are_hashed_together(folder: Path) -> None:
     prefix = folder / "w"
-    write_tensorflow(prefix, first.init(incgen.compile_spec("net.inc"), 3))
+    write_tensorflow(prefix, initial(incgen.compile_spec("net.inc"), 3))
 
     incgen.export_onnx("net.inc", prefix, "net.onnx")
 

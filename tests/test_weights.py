@@ -18,6 +18,8 @@ from incgen.graph.nodes import Graph
 
 np = pytest.importorskip("numpy")
 
+from checkpoints import initial  # noqa: E402
+
 from incgen.weights import first  # noqa: E402
 from incgen.weights.sampling import sample  # noqa: E402 - after numpy is known to be there
 
@@ -44,7 +46,7 @@ def graph() -> Graph:
 
 
 def test_every_tensor_begins_as_its_spec_says(graph: Graph) -> None:
-    tensors = first.init(graph, 7)
+    tensors = initial(graph, 7)
 
     assert {key: values.shape for key, values in tensors.items()} == {
         "a.weight": (8, 4, 3, 3),
@@ -78,7 +80,7 @@ def test_every_tensor_begins_as_its_spec_says(graph: Graph) -> None:
 
 
 def test_another_seed_gives_other_weights(graph: Graph) -> None:
-    assert not np.array_equal(first.init(graph, 0)["a.weight"], first.init(graph, 1)["a.weight"])
+    assert not np.array_equal(initial(graph, 0)["a.weight"], initial(graph, 1)["a.weight"])
 
 
 def test_the_file_is_one_that_safetensors_reads(graph: Graph, tmp_path: Path) -> None:
@@ -89,7 +91,7 @@ def test_the_file_is_one_that_safetensors_reads(graph: Graph, tmp_path: Path) ->
     size = first.write(graph, path, 7)
 
     assert size == path.stat().st_size
-    read, made = numpy_files.load_file(path), first.init(graph, 7)
+    read, made = numpy_files.load_file(path), initial(graph, 7)
     assert sorted(read) == sorted(made)
     assert all(np.array_equal(read[key], made[key]) for key in made)
     with safetensors.safe_open(path, "numpy") as file:
@@ -133,7 +135,7 @@ def test_only_first_weights_are_written_over(graph: Graph, tmp_path: Path) -> No
     path = tmp_path / "net.safetensors"
     first.write(graph, path, 0)
     first.write(graph, path, 1)  # its own
-    numpy_files.save_file(first.init(graph, 0), path)  # as after a training
+    numpy_files.save_file(initial(graph, 0), path)  # as after a training
     trained = path.read_bytes()
 
     with pytest.raises(OutputError, match="was not written by `incgen weights init`"):

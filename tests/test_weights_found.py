@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from checkpoints import Array, random_arrays, write_safetensors
+from checkpoints import Array, initial, random_arrays, write_safetensors
 from safetensors.numpy import load_file
 
 import incgen
-from incgen.weights import first
 
 SPEC = """\
 numerics torch
@@ -156,7 +155,7 @@ def test_a_prefix_is_found_in_every_format(folder: Path) -> None:
 
 
 def test_our_own_keys_have_prefixes_too(folder: Path) -> None:
-    ours = first.init(incgen.compile_spec("net.inc"), 3)
+    ours = initial(incgen.compile_spec("net.inc"), 3)
     torch.save(under("module.", {k: torch.from_numpy(v) for k, v in ours.items()}), "x.pth")
 
     tensors, manifest = read("x.pth")
@@ -415,7 +414,7 @@ def test_a_classifier_can_be_drawn_anew(folder: Path) -> None:
 
     tensors, manifest = imported(theirs, parameters=ten, fresh=["logits", "side"], seed=7)
 
-    expected = first.init(incgen.compile_spec("net.inc", ten), 7)
+    expected = initial(incgen.compile_spec("net.inc", ten), 7)
     for key, value in tensors.items():
         if "logits" in key:
             assert np.array_equal(value, expected[key])

@@ -140,8 +140,7 @@ def stated(path: Path) -> tuple[str, bool]:
         if first is None:
             return "", False
         digest = hashlib.sha256(encoding.entry(encoding.NO_DIGEST))
-        while data := file.read(1 << 20):
-            digest.update(data)
+        hashlib.file_digest(file, lambda: digest)
     stated = first[1].decode("ascii")
     return stated, digest.hexdigest() == stated
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from incgen.base.source import Span
 from incgen.graph.nodes import Graph
 from incgen.onnx.layers import TYPES, Body
@@ -11,10 +13,21 @@ from incgen.onnx.refusing import refuse
 INPUT, TREATED = "input", "input/pixels"
 
 
+def affine(
+    range_: tuple[float, float] | None, mean: Sequence[float], std: Sequence[float], channels: int
+) -> tuple[list[float], list[float]]:
+    """Return what pixels from 0 to 255 are multiplied by, and what is added then, by channel.
+
+    These are the settings of an `input` line, of which one number may stand for all channels.
+    """
+    low, high = range_ or (0.0, 255.0)
+    means, stds = ([*v, *[v[0]] * (channels - len(v))] for v in (mean or [0.0], std or [1.0]))
+    summands = [(low - mean) / std for mean, std in zip(means, stds, strict=True)]
+    return [(high - low) / 255 / std for std in stds], summands
+
+
 def treated(graph: Graph, body: Body) -> str:
     """Add the treatment of RGB pixels from 0 to 255, and return the name of the result.
-
-    The range, mean and deviation are one factor and one summand for each channel.
 
     Raises:
         SpecError: The `input` line does not say what pixels the weights expect.
@@ -24,12 +37,7 @@ def treated(graph: Graph, body: Body) -> str:
     if pixels is None or not pixels.described:
         help_ = "add what they expect, such as `range=[0, 1]`, or leave out --with-preprocess"
         refuse("`input` does not say what pixels the weights expect", span, help=help_)
-    low, high = pixels.range or (0.0, 255.0)
-    means, stds = ((*v, *v[:1] * (channels - len(v))) for v in (pixels.mean, pixels.std))
-    pairs = zip(means or (0.0,) * channels, stds or (1.0,) * channels, strict=True)
-    factors, summands = zip(
-        *(((high - low) / 255 / std, (low - mean) / std) for mean, std in pairs), strict=True
-    )
+    factors, summands = affine(pixels.range, pixels.mean, pixels.std, channels)
     x = INPUT
     if pixels.order == "bgr":
         order = body.integers(f"{INPUT}/order", range(channels)[::-1])

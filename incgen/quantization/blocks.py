@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import onnx
 from onnx import helper
+from onnx.utils import Extractor
 
 from incgen.onnx.pixels import INPUT
 from incgen.quantization.choosing import has_weights, labels_of
@@ -108,26 +109,11 @@ class Quantized:
 
     def part(self, block: Block) -> onnx.ModelProto:
         """Return the model of a block alone, which takes the values in front of it in float."""
-        graph, wanted = self.proto.graph, [self.seen[plain(value)] for value in block.gives]
-        kept, left = set[str](), list(wanted)
-        while left:
-            value = left.pop()
-            if value not in kept and value not in block.takes and value in self.makers:
-                kept.add(value)
-                left += self.makers[value].input
-        nodes = [node for node in graph.node if node.output[0] in kept]
-        used = {value for node in nodes for value in node.input}
-        given = graph.input[0]
-        inputs = [
-            given if value == given.name else _float(value)
-            for value in block.takes
-            if value in used
-        ]
-        constants = [constant for constant in graph.initializer if constant.name in used]
-        made = helper.make_graph(nodes, block.label, inputs, [*map(_float, wanted)], constants)
-        model = helper.make_model(made, opset_imports=self.proto.opset_import)
-        model.ir_version = self.proto.ir_version
-        return model
+        wanted = [self.seen[plain(value)] for value in block.gives]
+        extractor = Extractor(self.proto)
+        for value in (*block.takes, *wanted):
+            extractor.value_infos.setdefault(value, _float(value))
+        return extractor.extract_model(block.takes, wanted)
 
     def whole(self, values: list[str]) -> onnx.ModelProto:
         """Return the model with values as more outputs."""

@@ -134,7 +134,9 @@ class _Models:
         self.float = _runner(with_outputs(before, wanted), wanted)
         self.int8 = _runner(after, self.outputs)
         self.all_int8 = _runner(quantized.whole(inner), seen)
-        self.parts = [_part(quantized, block) for block in blocks]
+        names = [[quantized.seen[plain(value)] for value in block.gives] for block in blocks]
+        parts = map(quantized.part, blocks)
+        self.parts = [_runner(part, given) for part, given in zip(parts, names, strict=True)]
 
     def count(self, x: Array, labels: Array | None, comparison: Comparison) -> None:
         """Run everything on a batch, and count what differs."""
@@ -152,14 +154,6 @@ class _Models:
                 row.own.add(own[name], exact[plain(value)])
                 row.total.add(moved[name], exact[plain(value)])
         comparison.images += len(x)
-
-
-def _part(quantized: Quantized, block: Block) -> _Run:
-    """Return what runs a block alone."""
-    model = quantized.part(block)
-    run = _runner(model, [output.name for output in model.graph.output])
-    used = {info.name for info in model.graph.input}
-    return lambda given: run({name: value for name, value in given.items() if name in used})
 
 
 def _runner(model: onnx.ModelProto, names: Sequence[str]) -> _Run:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from incgen.base.files import reason
+from incgen.onnx.pixels import affine
 from incgen.quantization.errors import QuantizeError
 from incgen.quantization.images import Images
 from incgen.quantization.source import Source
@@ -134,16 +135,14 @@ class Reader:
         if source.takes_pixels:
             return np.asarray(np.clip(np.rint(pixels), 0, 255), np.uint8)
         said = source.pixels
-        if said is None:
+        if not said:
             what = f"{source.spec}: `input` does not say what pixels the weights expect"
             help_ = "add it, such as `range=[0, 1]`, and build again; or give preprocessed arrays"
             raise QuantizeError(f"{what}: {help_}")
-        if said.order == "bgr":
+        if said.get("order") == "bgr":
             pixels = pixels[::-1]
-        (low, high), shape = said.range, (-1, 1, 1)
-        std = np.reshape(said.std, shape)
-        factor = np.asarray((high - low) / 255 / std, np.float32)
-        summand = np.asarray((low - np.reshape(said.mean, shape)) / std, np.float32)
+        numbers = said.get("range"), said.get("mean", ()), said.get("std", ())
+        factor, summand = np.asarray(affine(*numbers, source.channels), np.float32)[..., None, None]
         treated: Array = pixels.astype(np.float32) * factor + summand
         return treated
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
+import onnx
 import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import (
     Fail,
@@ -19,7 +19,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 
 from incgen.base.diagnostics import counted
 from incgen.onnx import encoding
-from incgen.quantization import calibrating, choosing, comparing, images, quantizing
+from incgen.quantization import calibrating, choosing, images, quantizing
+from incgen.quantization.comparing import Comparison, compared
 from incgen.quantization.errors import QuantizeError
 from incgen.quantization.files import place_for, write
 from incgen.quantization.images import Images
@@ -28,26 +29,9 @@ from incgen.quantization.processor import saturates
 from incgen.quantization.reading import Reader
 from incgen.quantization.report import Report
 from incgen.quantization.source import QUANTIZED, Source, opened
-from incgen.weights.checkpoint import Array
 
 #: What ONNX Runtime raises.
 _FAILURES = (Fail, InvalidArgument, InvalidGraph, NotImplemented, RuntimeException)
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A model to quantise, and the images for it."""
-
-    source: Source
-    options: Options
-    reader: Reader
-    calibrating: Images
-    comparing: Images
-    progress: Callable[[str], None]
-
-    def batches(self) -> Iterator[Array]:
-        """Yield the images for calibration."""
-        return (x for x, _ in self.reader.batches(self.calibrating))
 
 
 def run(
@@ -68,36 +52,16 @@ def run(
     sets = images.at(folder)
     first, second = images.split(*sets, options.count, options.compare, folder)
     _check_counts(source, first, second)
+    note = _why_no_classes(source, second)
+    if note:
+        second = Images(second.items)
     reader = Reader(source, folder, options.batch, options.resize)
-    job = _Job(source, options, reader, first, second, progress)
-    with tempfile.TemporaryDirectory(prefix="incgen") as temporary:
-        return _quantized(job, Path(temporary), place)
-
-
-def _quantized(job: _Job, temporary: Path, place: Path) -> Report:
-    source, options = job.source, job.options
-    path = temporary / "float.onnx"
     try:
-        plain = quantizing.folded(source.proto, path)
-        in_float = choosing.in_float(plain.graph, options.keep)
-        ranges = calibrating.ranges_of(
-            path, job.batches(), options.calibration, options.percentile, job.progress
-        )
-        calibrating.share_ranges(plain.graph, ranges)
-        made = quantizing.in_int8(path, ranges, in_float, reduce_range=options.reduce_range)
-        note = _why_no_classes(source, job.comparing)
-        comparison = comparing.compared(
-            plain,
-            made,
-            job.reader.batches(job.comparing if not note else Images(job.comparing.items)),
-            depth=options.depth,
-            places=_places(source),
-            classes=source.classes is not None,
-            progress=job.progress,
-        )
+        made, comparison = _quantized(reader, options, first, second, progress)
     except _FAILURES as error:
         raise QuantizeError(f"ONNX Runtime cannot run it: {error}") from None
-    size, changed = write(place, made, source.said | {QUANTIZED: _described(job)})
+    described = {QUANTIZED: _described(source, options, len(first))}
+    size, changed = write(place, made, source.said | described)
     return Report(
         path=place,
         changed=changed,
@@ -105,12 +69,43 @@ def _quantized(job: _Job, temporary: Path, place: Path) -> Report:
         bytes=size,
         source_bytes=source.path.stat().st_size,
         calibration=options.calibration,
-        calibrated=len(job.calibrating),
+        calibrated=len(first),
         kept=options.keep,
         note=note,
         saturates=saturates() and not options.reduce_range,
         comparison=comparison,
     )
+
+
+def _quantized(
+    reader: Reader,
+    options: Options,
+    first: Images,
+    second: Images,
+    progress: Callable[[str], None],
+) -> tuple[onnx.ModelProto, Comparison]:
+    """Return the model in int8, calibrated with the first images and compared with the second."""
+    source = reader.source
+    with tempfile.TemporaryDirectory(prefix="incgen") as temporary:
+        path = Path(temporary, "float.onnx")
+        plain = quantizing.folded(source.proto, path)
+        in_float = choosing.in_float(plain.graph, options.keep)
+        batches = (x for x, _ in reader.batches(first))
+        ranges = calibrating.ranges_of(
+            path, batches, options.calibration, options.percentile, progress
+        )
+        calibrating.share_ranges(plain.graph, ranges)
+        made = quantizing.in_int8(path, ranges, in_float, reduce_range=options.reduce_range)
+    comparison = compared(
+        plain,
+        made,
+        reader.batches(second),
+        depth=options.depth,
+        places={node.name: node.doc_string.split(", ") for node in source.proto.graph.node},
+        classes=source.classes is not None,
+        progress=progress,
+    )
+    return made, comparison
 
 
 def _check_counts(source: Source, first: Images, second: Images) -> None:
@@ -135,19 +130,13 @@ def _why_no_classes(source: Source, compared: Images) -> str:
     return ""
 
 
-def _places(source: Source) -> dict[str, list[str]]:
-    """Return where the spec has each node, from the inside out."""
-    return {node.name: node.doc_string.split(", ") for node in source.proto.graph.node}
-
-
-def _described(job: _Job) -> str:
+def _described(source: Source, options: Options, count: int) -> str:
     """Return what the file says about how it was quantised."""
-    options = job.options
     said = {
-        "from": job.source.path.name,
-        "from_sha256": job.source.said[encoding.DIGEST],
+        "from": source.path.name,
+        "from_sha256": source.said[encoding.DIGEST],
         "calibration": options.calibration,
-        "images": len(job.calibrating),
+        "images": count,
         "kept": list(options.keep),
         "reduce_range": options.reduce_range,
         "by": f"onnxruntime {onnxruntime.__version__}",

@@ -25,16 +25,6 @@ _WRITE_ONE = "write one with `incgen build SPEC --target onnx --deploy --weights
 
 
 @dataclass(frozen=True, slots=True)
-class Pixels:
-    """The pixel settings of the spec's `input` line."""
-
-    order: str | None
-    range: tuple[float, float]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Source:
     """A float file of incgen."""
 
@@ -75,20 +65,10 @@ class Source:
         return int(sizes[1].dim_value) if len(sizes) == 2 else None
 
     @property
-    def pixels(self) -> Pixels | None:
-        """Return how pixels are treated; None if the spec does not say."""
-        if "pixels" not in self.said:
-            return None
-        said: dict[str, Any] = json.loads(self.said["pixels"])
-        low, high = said.get("range", (0.0, 255.0))
-        means, stds = (tuple(said.get(name, (value,))) for name, value in (("mean", 0), ("std", 1)))
-        more = self.channels  # one number may stand for all channels
-        return Pixels(
-            said.get("order"),
-            (low, high),
-            (*means, *means[:1] * (more - len(means))),
-            (*stds, *stds[:1] * (more - len(stds))),
-        )
+    def pixels(self) -> dict[str, Any]:
+        """Return the pixel settings of the spec's `input` line; nothing if there are none."""
+        said: dict[str, Any] = json.loads(self.said.get("pixels", "{}"))
+        return said
 
     @property
     def _input(self) -> Any:

@@ -35,25 +35,6 @@ if TYPE_CHECKING:
 MAX_NUMBERS = 2**31
 
 
-def init(graph: Graph, seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    """Return the first value of every parameter and running statistic of a network.
-
-    Each tensor has its own random stream, so that a layer keeps its weights when others come or go.
-
-    Args:
-        graph: The network.
-        seed: A number from 0 to 2**64 - 1.
-
-    Returns:
-        Arrays in float32 by key, in the order of the network.
-
-    Raises:
-        SpecError: The network has too many parameters.
-        ValueError: The seed is out of range.
-    """
-    return dict(_tensors(graph, seed))
-
-
 def write(graph: Graph, path: str | os.PathLike[str], seed: int = 0, *, force: bool = False) -> int:
     """Write the initial weights of a network as a safetensors file; return its size in bytes.
 
@@ -85,18 +66,15 @@ def write(graph: Graph, path: str | os.PathLike[str], seed: int = 0, *, force: b
 
 
 def _bytes(graph: Graph, seed: int) -> Iterator[bytes]:
-    for _, values in _tensors(graph, seed):  # one at a time: networks may be large
-        yield np.ascontiguousarray(values, dtype="<f4").tobytes()
-
-
-def _tensors(graph: Graph, seed: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    _check_size(graph)
-    for key, tensor in graph.tensors().items():
-        yield key, drawn(seed, key, tensor)
+    for key, tensor in graph.tensors().items():  # one at a time: networks may be large
+        yield np.ascontiguousarray(drawn(seed, key, tensor), dtype="<f4").tobytes()
 
 
 def drawn(seed: int, key: str, tensor: Tensor) -> NDArray[np.float32]:
-    """Return the initial value of the tensor of a key, in float32."""
+    """Return the initial value of the tensor of a key, in float32.
+
+    Each has its own random stream, so that a layer keeps its weights when others come or go.
+    """
     initializer = tensor.initializer
     scale = initializer.scale(tensor.fan_in, tensor.fan_out)
     return sample(seed, key, tensor.shape, kind=initializer.kind, scale=scale)

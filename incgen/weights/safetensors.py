@@ -111,8 +111,7 @@ def _origin(path: Path) -> tuple[str, bool]:
         with path.open("rb") as file:
             head = file.read(start).replace(_sealed(recorded), _sealed(_NO_DIGEST), 1)
             digest = hashlib.sha256(head)
-            while data := file.read(1 << 20):
-                digest.update(data)
+            hashlib.file_digest(file, lambda: digest)
     except (OSError, KeyError, WeightsError):
         return "", False
     return generator, digest.hexdigest() == recorded
