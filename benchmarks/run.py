@@ -18,7 +18,6 @@ SCRIPTS = (
     "startup.py",
     "editor.py",
     "scaling.py",
-    "size.py",
     "family.py",
     "weights.py",
     "verify.py",

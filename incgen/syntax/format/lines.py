@@ -103,12 +103,12 @@ class Ending(NamedTuple):
 _BLANKS = " \t\r\f"
 #: What is left out; "" is the end of a line.
 _NEEDLESS = (Ending(";", ("", "}")), Ending(",", (")", "]")))
-_MARKS = [each.sign for each in _NEEDLESS]
+_MARKS = frozenset(each.sign for each in _NEEDLESS)
 
 
 def _needed(tokens: list[Token]) -> list[Token]:
     """Return the tokens without those that say nothing."""
-    if not any(token.text in _MARKS for token in tokens):
+    if _MARKS.isdisjoint([token.text for token in tokens]):
         return tokens  # as nearly always
     kept = list[Token]()
     after = ""

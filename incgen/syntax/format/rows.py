@@ -97,7 +97,7 @@ def _row(line: Line) -> Row | None:
             return None
         cells.append((number, behind))
         number = behind
-    if any(token.text in _NOT_IN_ROWS - {","} for token in tokens[number:]):
+    if any(token.text in _NOT_IN_ROWS and token.text != "," for token in tokens[number:]):
         return None
     return Row(line, tuple(cells), number) if cells else None
 
