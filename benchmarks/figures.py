@@ -54,11 +54,6 @@ def at_most(name: str, value: float, bar: float, note: str = "") -> Figure:
     return Figure(name, text, f"at most {bar:g}", value <= bar)
 
 
-def zero(name: str, faults: int) -> Figure:
-    """Return a figure that counts failures, of which there must be none."""
-    return Figure(name, str(faults), "0", faults == 0)
-
-
 def option_parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser of the options of every benchmark, described by its first paragraph."""
     first = (description or "").split("\n\n", 1)[0]
@@ -82,13 +77,13 @@ def report(figures: Sequence[Figure]) -> None:
         print_table(figures)
 
 
-def from_script(script: str | Path, *arguments: str) -> list[Figure]:
+def from_script(script: str | Path) -> list[Figure]:
     """Run a benchmark in a separate process and return its figures.
 
     Its stderr is shown only if it fails: TensorFlow is verbose at start-up.
     """
     smallest = ("--smallest",) if SMALLEST else ()
-    command = [sys.executable, str(script), *arguments, *smallest, "--json"]
+    command = [sys.executable, str(script), *smallest, "--json"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         print(done.stderr, file=sys.stderr)

@@ -23,7 +23,7 @@ from engines.plan import BATCHES, CONVOLUTION, ENGINES, NETWORKS, Network, cells
 from figures import option_parser, report
 
 #: What `--smallest` measures.
-SMALL = ("onnxruntime",)
+SMALL = ("torch", "onnxruntime")
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:

@@ -21,7 +21,6 @@ SCRIPTS = (
     "family.py",
     "weights.py",
     "verify.py",
-    "models.py",
     "training.py",
     "inference.py",
 )

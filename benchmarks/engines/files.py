@@ -1,8 +1,10 @@
-"""The places of the files that the engines of a network need."""
+"""The files that the engines of a network need: their places, and programs among them."""
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
+from types import ModuleType
 
 from figures import ROOT
 
@@ -25,3 +27,13 @@ def weights_of(folder: Path, spec: str) -> Path:
 def expected_of(folder: Path, spec: str) -> Path:
     """Return the path of the outputs of the published model that a spec describes."""
     return folder / f"expected_{spec}.npy"
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import a file as a module of its own name."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

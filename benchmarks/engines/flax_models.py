@@ -9,14 +9,14 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 from flax import nnx
 
 import incgen
-from engines.files import spec_of, weights_of
-from engines.plan import DEPLOYED, NETWORKS, PUBLISHED, Cell, Network
+from engines.files import import_file, spec_of, weights_of
+from engines.plan import DEPLOYED, NETWORKS, PUBLISHED, STEP, Cell, Network
 from figures import REFERENCE
 from incgen.language.names import class_name
-from models import import_file
 
 
 def model_of(network: Network, name: str, folder: Path) -> Any:
@@ -40,16 +40,40 @@ _FORWARD = nnx.jit(lambda model, images: model(images))
 
 
 @cache
-def _used(network: str, name: str, folder: Path) -> Any:
-    """Return a model in evaluation, which all sizes of batches share."""
+def _used(network: str, name: str, work: str, folder: Path) -> Any:
+    """Return a model that all sizes of batches share."""
     model = model_of(NETWORKS[network], name, folder)
-    model.eval()
+    if work == STEP:
+        model.train()
+    else:
+        model.eval()
     return model
 
 
 def runner(cell: Cell, network: Network, folder: Path) -> Callable[[], Any]:
-    """Return a function that runs a cell once, and returns an array."""
-    model = _used(network.name, cell.model, folder)
+    """Return a function that runs a cell once, and returns an array for inference."""
+    model = _used(network.name, cell.model, cell.work, folder)
     stored = np.load(folder / "images.npy", mmap_mode="r")[: cell.batch]
     images = jnp.asarray(stored.transpose(0, 2, 3, 1))
+    if cell.work == STEP:
+        return _step(model, images)
     return lambda: np.asarray(_FORWARD(model, images))
+
+
+def _step(model: Any, images: Any) -> Callable[[], Any]:
+    """Return a function that makes a step of training, compiled as one program."""
+
+    @nnx.jit
+    def step(model: Any, optimizer: Any, images: Any, labels: Any) -> Any:
+        def loss(model: Any) -> Any:
+            losses = optax.softmax_cross_entropy_with_integer_labels(model(images), labels)
+            return losses.mean()
+
+        value, gradients = nnx.value_and_grad(loss)(model)
+        optimizer.update(model, gradients)
+        return value
+
+    # the rate is so small that training moves no weight; the arithmetic is that of any rate
+    optimizer = nnx.Optimizer(model, optax.sgd(1e-9, momentum=0.9), wrt=nnx.Param)
+    labels = jnp.asarray(np.random.default_rng(3).integers(1000, size=len(images)))
+    return lambda: np.asarray(step(model, optimizer, images, labels))

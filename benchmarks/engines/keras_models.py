@@ -11,10 +11,9 @@ import keras
 import numpy as np
 
 import incgen
-from engines.files import spec_of, weights_of
+from engines.files import import_file, spec_of, weights_of
 from engines.plan import DEPLOYED, NETWORKS, ONNX2TF, PUBLISHED, STEP, Cell, Network
 from figures import REFERENCE
-from models import copy_by_name, import_file
 
 
 def applications(network: Network) -> Any:
@@ -39,7 +38,9 @@ def model_of(network: Network, name: str, folder: Path) -> Any:
     if name != PUBLISHED:
         return model
     by_hand = import_file(REFERENCE / f"{network.keras}_keras.py").bn_inception(name="by_hand")
-    copy_by_name(model, by_hand)
+    for layer in model.layers:
+        if layer.weights:
+            by_hand.get_layer(layer.name).set_weights(layer.get_weights())
     return by_hand
 
 

@@ -129,7 +129,7 @@ _TABLE = (
         "keras",
         steps=(PUBLISHED,),
     ),
-    Engine("flax", "Flax, jit", "flax", "flax", _OURS, "flax", True),
+    Engine("flax", "Flax, jit", "flax", "flax", _OURS, "flax", True, steps=(PUBLISHED, TRAINING)),
     Engine(
         "onnxruntime",
         "ONNX Runtime",
@@ -184,13 +184,17 @@ def cells(
     result: list[Cell] = []
     for engine in engines:
         chosen = batches if every or not engine.compiles else [max(batches)]
-        for model in engine.models:
-            if model == PUBLISHED and engine.family not in network.peers:
-                continue
-            sizes = [max(batches)] if model == CONVOLUTION else chosen
-            result += [Cell(network.name, engine.name, model, batch) for batch in sizes]
-        if steps:
-            result += [Cell(network.name, engine.name, m, STEP_BATCH, STEP) for m in engine.steps]
+        wanted = [
+            (model, batch, INFERENCE)
+            for model in engine.models
+            for batch in ([max(batches)] if model == CONVOLUTION else chosen)
+        ]
+        wanted += [(model, STEP_BATCH, STEP) for model in engine.steps if steps]
+        result += [
+            Cell(network.name, engine.name, *cell)
+            for cell in wanted
+            if cell[0] != PUBLISHED or engine.family in network.peers
+        ]
     return result
 
 

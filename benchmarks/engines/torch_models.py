@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from torch import nn
 
 import incgen
-from engines.files import spec_of, weights_of
+from engines.files import import_file, spec_of, weights_of
 from engines.plan import (
     CHANNELS,
     CONVOLUTION,
@@ -28,7 +29,6 @@ from engines.plan import (
     Network,
 )
 from incgen.language.names import class_name
-from models import import_pretrainedmodels, randomise_statistics
 
 #: So small that training moves no weight; the arithmetic is that of any rate.
 RATE = 1e-9
@@ -37,7 +37,7 @@ RATE = 1e-9
 def published(network: Network) -> nn.Module:
     """Return the published module of a network, as its README makes it."""
     torch.manual_seed(0)
-    packages = import_pretrainedmodels()  # it makes torchvision importable beside any torch
+    packages = _pretrainedmodels()  # it makes torchvision importable beside any torch
     if network.name == "bn_inception":
         module: nn.Module = packages.bninception(pretrained=None)
     else:
@@ -47,9 +47,31 @@ def published(network: Network) -> nn.Module:
     return module.eval()
 
 
+def _pretrainedmodels() -> ModuleType:
+    """Import pretrainedmodels, whose torchvision may be built for another kind of torch.
+
+    The wheels of torchvision are built for CUDA. With a CPU build of torch its import fails because
+    two of its operators are missing, so they are declared first. No classification model uses them.
+    """
+    declared: Any = torch.library  # has no types
+    if torch.version.cuda is None and not _LIBRARIES:
+        library = declared.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _LIBRARIES.append(library)
+    return importlib.import_module("pretrainedmodels")
+
+
+_LIBRARIES: list[Any] = []  # declarations disappear with their library
+
+
 def randomised(module: nn.Module) -> nn.Module:
-    """Give a module statistics that change what passes through."""
-    randomise_statistics(module)
+    """Give every batch normalisation statistics that change what passes through."""
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            assert part.running_mean is not None and part.running_var is not None
+            nn.init.normal_(part.running_mean, std=0.1)
+            nn.init.uniform_(part.running_var, 0.5, 2.0)
     return module
 
 
@@ -78,10 +100,7 @@ def model_of(network: Network, name: str, folder: Path) -> nn.Module:
 
 def _converted(folder: Path) -> nn.Module:
     """Return what pnnx wrote; it reads its weights from the current folder."""
-    place = importlib.util.spec_from_file_location("model_pnnx", folder / "model_pnnx.py")
-    assert place is not None and place.loader is not None
-    code = importlib.util.module_from_spec(place)
-    place.loader.exec_module(code)
+    code = import_file(folder / "model_pnnx.py")
     before = Path.cwd()
     os.chdir(folder)
     try:
