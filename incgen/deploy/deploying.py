@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from incgen.base.diagnostics import Reporter, Severity
-from incgen.deploy.bodies import UnplaceableError
 from incgen.deploy.edits import Rewrite, by_site, consistent
 from incgen.deploy.passes import PASSES, Pass
-from incgen.deploy.rewriting import fixed, rewritten, without_heads
+from incgen.deploy.rewriting import UnplaceableError, fixed, rewritten, without_heads
 from incgen.graph.changes import Change
 from incgen.graph.elaborate import elaborate
 from incgen.graph.nodes import Deployment, Done, Graph, Left

@@ -23,7 +23,7 @@ relu(g * x) only where g is positive, and the shift has no place in front of the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import TypeAlias
 
 from incgen.deploy.edits import Edit, Edits, Rewrite, consumers
 from incgen.deploy.pooling import counts_border, is_average
@@ -33,19 +33,13 @@ from incgen.language.expressions import Literal
 
 #: The layers that multiply by a kernel for each output channel, and the part that does so last.
 _LAYERS = {"conv": "", "depthwise_conv": "", "separable_conv": ".pointwise", "dense": ""}
+#: A layer, and which channel of what is folded into it is its first.
+_Part: TypeAlias = tuple[int, int]
 _BIAS = Edit(args={"bias": Literal(True)}, mark="biased")
 
 
 class _UnfitError(Exception):
     """Something in front of a normalisation or factor cannot take it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A layer, and which channel of what is folded into it is its first."""
-
-    index: int
-    first: int
 
 
 def norms(graph: Graph) -> Edits:
@@ -70,8 +64,8 @@ def _folded(graph: Graph, op: str) -> Edits:
         except _UnfitError as why:
             left[node.path] = str(why)
             continue
-        if not busy & {part.index for part in parts}:
-            busy |= {part.index for part in parts}
+        if not busy & {layer for layer, _ in parts}:
+            busy |= {layer for layer, _ in parts}
             rewrites.append(_rewrite(graph, index, parts))
     return Edits(rewrites, left)
 
@@ -84,7 +78,7 @@ def _parts(
     if taken[index] != [by]:
         raise _UnfitError(f"`{node.path}` in front is used elsewhere too")
     if node.op in _LAYERS:
-        yield _Part(index, first)
+        yield index, first
     elif node.op == "concat":
         for branch in node.inputs:
             yield from _parts(graph, branch, index, first, op, taken)
@@ -111,14 +105,14 @@ def _rewrite(graph: Graph, index: int, parts: list[_Part]) -> Rewrite:
     """Return the step that folds one normalisation or factor into its layers."""
     node, edits = graph.nodes[index], {index: Edit(drop=True)}
     changes: list[FoldedNorm | FoldedScale] = []
-    for part in parts:
-        layer = graph.nodes[part.index]
+    for at, first in parts:
+        layer = graph.nodes[at]
         path = f"{layer.path}{_LAYERS[layer.op]}"
         if node.op == "scale":
             changes.append(FoldedScale(path, float(node.args["factor"])))
             continue
         channels, eps = layer.shape.channels, float(node.args["eps"])
-        changes.append(FoldedNorm(path, node.path, eps, part.first, channels))
+        changes.append(FoldedNorm(path, node.path, eps, first, channels))
         if not layer.args["bias"]:
-            edits[part.index] = _BIAS
+            edits[at] = _BIAS
     return Rewrite(edits, tuple(changes))

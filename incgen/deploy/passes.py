@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from incgen.deploy import drop, fold, pooling
-from incgen.deploy.edits import Edits
+from incgen.deploy import fold, pooling
+from incgen.deploy.edits import Edit, Edits, Rewrite
+from incgen.graph.changes import Dropped
 from incgen.graph.nodes import Graph
+from incgen.graph.unused import needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +23,39 @@ class Pass:
     find: Callable[[Graph], Edits]  #: Returns what it would do
 
 
+def _heads(graph: Graph) -> Edits:
+    """Find the heads, and the layers that only they need.
+
+    Heads are outputs for training; nothing of the network's own output depends on them.
+    """
+    if len(graph.outputs) == 1:
+        return Edits(())
+    first, *_ = graph.outputs.values()
+    kept = needed(graph.nodes, [first])
+    lone = (node for index, node in enumerate(graph.nodes) if index not in kept)
+    return Edits((), heads=False, changes=tuple(Dropped(n.path) for n in lone if n.tensors))
+
+
+def _dropout(graph: Graph) -> Edits:
+    """Find every dropout, which passes its input through outside of training."""
+    indices = (index for index, node in enumerate(graph.nodes) if node.op == "dropout")
+    return Edits([Rewrite({index: Edit(drop=True)}) for index in indices])
+
+
 _TABLE = (
     Pass(
         "heads",
         "leaves out auxiliary heads, and what only they need",
         "the network has heads, and names what only they need nowhere else",
         "auxiliary heads are left out",
-        drop.heads,
+        _heads,
     ),
     Pass(
         "dropout",
         "leaves out dropout",
         "everywhere",
         "dropout is left out",
-        drop.dropout,
+        _dropout,
     ),
     Pass(
         "fold-scale",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import asdict
 
 from incgen.base.tables import aligned, ruled
 from incgen.deploy.passes import PASSES
@@ -66,9 +67,9 @@ def as_json(graph: Graph) -> dict[str, object]:
     """Return the same as `table`, for JSON."""
     made = _deployment(graph)
     return {
-        "training": _costs(made.training.costs()),
+        "training": asdict(made.training.costs()),
         "passes": [
-            {"name": done.name, "places": done.places, **_costs(done.costs)} for done in made.passes
+            {"name": done.name, "places": done.places, **asdict(done.costs)} for done in made.passes
         ],
         "left": [
             {"path": entry.path, "pass": entry.by, "reason": entry.reason} for entry in made.left
@@ -81,14 +82,5 @@ def _deployment(graph: Graph) -> Deployment:
     return graph.deployment
 
 
-def _costs(costs: Costs) -> dict[str, int]:
-    return {
-        "layers": costs.layers,
-        "parameters": costs.parameters,
-        "multiply_adds": costs.multiply_adds,
-        "bytes_moved": costs.bytes_moved,
-    }
-
-
 def _numbers(costs: Costs) -> tuple[str, ...]:
-    return tuple(f"{number:,}" for number in _costs(costs).values())
+    return tuple(f"{number:,}" for number in asdict(costs).values())

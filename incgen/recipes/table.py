@@ -6,6 +6,7 @@ do is in `recipe.py` and docs/recipes.md.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from types import MappingProxyType
 from typing import Final
@@ -17,7 +18,13 @@ _count = partial(Field, kind=Kind.COUNT)
 _flag = partial(Field, kind=Kind.FLAG, default=False)
 _word = partial(Field, kind=Kind.WORD)
 _above = partial(Field, minimum=0, open=True)
+_amount = partial(_above, positional=True)
 _fraction = partial(Field, minimum=0, maximum=1)
+_range = partial(Field, kind=Kind.RANGE, minimum=0)
+
+
+def _form(name: str, doc: str, *fields: Field, made: Callable[..., object]) -> Form:
+    return Form(name, doc, fields, made)
 
 
 def _setting(
@@ -28,6 +35,18 @@ def _setting(
     return Setting(name, doc, by_name, following, key or name)
 
 
+def _alone(
+    name: str,
+    doc: str,
+    *fields: Field,
+    made: Callable[..., object],
+    parts: tuple[Form, ...] = (),
+    key: str = "",
+) -> Setting:
+    """Return a setting of one form, which has no name."""
+    return _setting(name, doc, _form("", "", *fields, made=made), parts=parts, key=key)
+
+
 _MOMENTUM = _fraction("momentum", "the part of the velocity that a step keeps", default=0.0)
 _BETAS = (
     _fraction("beta1", "the part of the first moment that a step keeps", default=0.9),
@@ -36,262 +55,183 @@ _BETAS = (
 )
 _TO = _fraction("to", "the rate at the end", default=0.0, maximum=1e20)
 
-
-def _sgd(momentum: float, nesterov: bool, rate: str) -> rp.Sgd:
-    return rp.Sgd(momentum, nesterov, rate == "inside")
-
-
-def _steps(factor: float, at: tuple[rp.Duration, ...]) -> rp.Steps:
-    return rp.Steps(factor, at)
-
+_SCHEDULES = (
+    _form(
+        "warmup",
+        "A linear rise in front of the schedule.",
+        Field("length", "how long it takes", kind=Kind.DURATION, positional=True),
+        _fraction("start", "the part of the rate that it begins with", default=0.0),
+        made=rp.Warmup,
+    ),
+    _form(
+        "exponential",
+        "The rate times a factor, again and again.",
+        _amount("factor", "the factor", example="0.94"),
+        Field("every", "after how long", kind=Kind.DURATION, positional=True, lead="every"),
+        _flag("smooth", "whether it falls a little with each step"),
+        made=rp.Exponential,
+    ),
+    _form(
+        "steps",
+        "The rate times a factor at each milestone.",
+        _amount("factor", "the factor", example="0.94"),
+        Field("at", "the milestones", kind=Kind.TIMES, positional=True, lead="at"),
+        made=rp.Steps,
+    ),
+    _form(
+        "polynomial",
+        "A power of what is left of the training.",
+        _amount("power", "the power", example="2"),
+        _TO,
+        made=rp.Polynomial,
+    ),
+    _form("cosine", "Half a turn of a cosine.", _TO, made=rp.Cosine),
+)
 
 _SETTINGS = (
-    _setting(
+    _alone(
         "epochs",
         "The length of the training, in passes over the examples.",
-        Form(
-            "",
-            "",
-            (
-                _above(
-                    "count",
-                    "how many; fractions are rounded to whole steps",
-                    positional=True,
-                    example="24",
-                ),
-            ),
-            lambda count: rp.Duration(count, "epochs"),
-        ),
+        _amount("count", "how many; fractions are rounded to whole steps", example="24"),
+        made=partial(rp.Duration, unit="epochs"),
         key="length",
     ),
-    _setting(
+    _alone(
         "steps",
         "The length of the training, in steps.",
-        Form(
-            "",
-            "",
-            (_count("count", "how many", positional=True),),
-            lambda count: rp.Duration(count, "steps"),
-        ),
+        _count("count", "how many", positional=True),
+        made=partial(rp.Duration, unit="steps"),
         key="length",
     ),
-    _setting(
+    _alone(
         "batch",
         "The examples of a step, over all processes together.",
-        Form(
-            "",
-            "",
-            (
-                _count("size", "how many", positional=True),
-                _flag(
-                    "synchronized",
-                    "whether processes that share a batch share its statistics, too",
-                ),
-            ),
-            lambda size, synchronized: (size, synchronized),
-        ),
+        _count("size", "how many", positional=True),
+        _flag("synchronized", "whether processes that share a batch share its statistics, too"),
+        made=lambda size, synchronized: (size, synchronized),
     ),
     _setting(
         "shuffle",
         "The order of the examples; without it, `full`.",
-        Form(
+        _form(
             "full",
             "A new order of all examples in each epoch.",
-            (),
-            partial(rp.Shuffle, "full", None),
+            made=partial(rp.Shuffle, "full", None),
         ),
-        Form(
+        _form(
             "shards",
             "One order, cut into shards; in each epoch a new order within each.",
-            (_count("size", "the examples of a shard", positional=True),),
-            lambda size: rp.Shuffle("shards", size),
+            _count("size", "the examples of a shard", positional=True),
+            made=partial(rp.Shuffle, "shards"),
         ),
-        Form(
+        _form(
             "once",
             "One order, the same in every epoch, so that batches stay together.",
-            (),
-            partial(rp.Shuffle, "once", None),
+            made=partial(rp.Shuffle, "once", None),
         ),
-        Form("none", "The order of the data.", (), partial(rp.Shuffle, "none", None)),
+        _form("none", "The order of the data.", made=partial(rp.Shuffle, "none", None)),
     ),
     _setting(
         "loss",
         "What is minimised, beside the decay of weights; without it, `cross_entropy`.",
-        Form(
+        _form(
             "cross_entropy",
             "The mean cross-entropy of the outputs, as logits, and the classes.",
-            (
-                _fraction(
-                    "smoothing",
-                    "e in the targets (1 - e) * onehot + e / classes (arXiv:1512.00567, section 7)",
-                    default=0.0,
-                ),
-                Field(
-                    "heads",
-                    "the weight of each auxiliary head's loss; must be stated if there are heads",
-                    minimum=0,
-                    default=None,
-                ),
+            _fraction(
+                "smoothing",
+                "e in the targets (1 - e) * onehot + e / classes (arXiv:1512.00567, section 7)",
+                default=0.0,
             ),
-            rp.Loss,
+            Field(
+                "heads",
+                "the weight of each auxiliary head's loss; must be stated if there are heads",
+                minimum=0,
+                default=None,
+            ),
+            made=rp.Loss,
         ),
     ),
-    _setting(
+    _alone(
         "l2",
         "Weight decay in the loss, in place of the network's own.",
-        Form(
-            "",
-            "",
-            (
-                Field(
-                    "factor",
-                    "adds factor / 2 * sum(w ** 2) of all kernels",
-                    minimum=0,
-                    positional=True,
-                ),
-            ),
-            lambda factor: factor,
-        ),
+        Field("factor", "adds factor / 2 * sum(w ** 2) of all kernels", minimum=0, positional=True),
+        made=lambda factor: factor,
     ),
     _setting(
         "optimizer",
         "The optimiser.",
-        Form(
+        _form(
             "sgd",
             "Stochastic gradient descent.",
-            (
-                _MOMENTUM,
-                _flag("nesterov", "whether the step looks ahead along the velocity"),
-                _word(
-                    "rate",
-                    "whether the rate multiplies what enters the velocity, or the step",
-                    words=("outside", "inside"),
-                    default="outside",
-                ),
+            _MOMENTUM,
+            _flag("nesterov", "whether the step looks ahead along the velocity"),
+            _word(
+                "rate",
+                "whether the rate multiplies what enters the velocity, or the step",
+                words=("outside", "inside"),
+                default="outside",
             ),
-            _sgd,
+            made=lambda momentum, nesterov, rate: rp.Sgd(momentum, nesterov, rate == "inside"),
         ),
-        Form(
+        _form(
             "rmsprop",
             "RMSProp, in the form of TensorFlow 1, Keras or PyTorch.",
-            (
-                _word("form", "whose formula", words=("tf", "keras", "torch"), positional=True),
-                _fraction("decay", "the part of the mean square that a step keeps", example="0.9"),
-                _MOMENTUM,
-                _above(
-                    "eps", "added to the mean square, or to its root in PyTorch's form", example="1"
-                ),
+            _word("form", "whose formula", words=("tf", "keras", "torch"), positional=True),
+            _fraction("decay", "the part of the mean square that a step keeps", example="0.9"),
+            _MOMENTUM,
+            _above(
+                "eps", "added to the mean square, or to its root in PyTorch's form", example="1"
             ),
-            rp.RmsProp,
+            made=rp.RmsProp,
         ),
-        Form("adam", "Adam.", _BETAS, partial(rp.Adam, decay=None)),
-        Form(
+        _form("adam", "Adam.", *_BETAS, made=partial(rp.Adam, decay=None)),
+        _form(
             "adamw",
             "Adam with decoupled weight decay.",
-            (
-                *_BETAS,
-                Field(
-                    "decay",
-                    "each step takes rate * decay * w from kernels",
-                    minimum=0,
-                    example="0.05",
-                ),
+            *_BETAS,
+            Field(
+                "decay", "each step takes rate * decay * w from kernels", minimum=0, example="0.05"
             ),
-            rp.Adam,
+            made=rp.Adam,
         ),
     ),
-    _setting(
+    _alone(
         "rate",
         "The learning rate, and its schedule.",
-        Form(
-            "",
-            "",
-            (
-                _above(
-                    "base", "the rate that the schedule begins with", positional=True, example="0.1"
-                ),
-                _word(
-                    "per",
-                    "whether it changes at any step or only between epochs",
-                    words=("step", "epoch"),
-                    default="step",
-                ),
-            ),
-            lambda base, per: (base, per),
+        _amount("base", "the rate that the schedule begins with", example="0.1"),
+        _word(
+            "per",
+            "whether it changes at any step or only between epochs",
+            words=("step", "epoch"),
+            default="step",
         ),
-        parts=(
-            Form(
-                "warmup",
-                "A linear rise in front of the schedule.",
-                (
-                    Field("length", "how long it takes", kind=Kind.DURATION, positional=True),
-                    _fraction("start", "the part of the rate that it begins with", default=0.0),
-                ),
-                rp.Warmup,
-            ),
-            Form(
-                "exponential",
-                "The rate times a factor, again and again.",
-                (
-                    _above("factor", "the factor", positional=True, example="0.94"),
-                    Field(
-                        "every", "after how long", kind=Kind.DURATION, positional=True, lead="every"
-                    ),
-                    _flag("smooth", "whether it falls a little with each step"),
-                ),
-                rp.Exponential,
-            ),
-            Form(
-                "steps",
-                "The rate times a factor at each milestone.",
-                (
-                    _above("factor", "the factor", positional=True, example="0.94"),
-                    Field("at", "the milestones", kind=Kind.TIMES, positional=True, lead="at"),
-                ),
-                _steps,
-            ),
-            Form(
-                "polynomial",
-                "A power of what is left of the training.",
-                (_above("power", "the power", positional=True, example="2"), _TO),
-                rp.Polynomial,
-            ),
-            Form("cosine", "Half a turn of a cosine.", (_TO,), rp.Cosine),
-        ),
+        made=lambda base, per: (base, per),
+        parts=_SCHEDULES,
     ),
     _setting(
         "clip",
         "Clipping of gradients.",
-        Form(
+        _form(
             "norm",
             "All gradients together are scaled down to a norm.",
-            (_above("limit", "the largest norm", positional=True, example="2"),),
-            partial(rp.Clip, "norm"),
+            _amount("limit", "the largest norm", example="2"),
+            made=partial(rp.Clip, "norm"),
         ),
-        Form(
+        _form(
             "value",
             "Each element is cut at a value.",
-            (_above("limit", "the largest magnitude", positional=True, example="1"),),
-            partial(rp.Clip, "value"),
+            _amount("limit", "the largest magnitude", example="1"),
+            made=partial(rp.Clip, "value"),
         ),
     ),
-    _setting(
+    _alone(
         "average",
         "A moving average of the weights, which evaluation uses.",
-        Form(
-            "",
-            "",
-            (
-                _fraction(
-                    "decay",
-                    "the part of the average that a step keeps",
-                    positional=True,
-                    example="0.9999",
-                ),
-                _flag("ramp", "whether step t, from 0, keeps at most (1 + t) / (10 + t)"),
-            ),
-            rp.Average,
+        _fraction(
+            "decay", "the part of the average that a step keeps", positional=True, example="0.9999"
         ),
+        _flag("ramp", "whether step t, from 0, keeps at most (1 + t) / (10 + t)"),
+        made=rp.Average,
     ),
 )
 
@@ -300,7 +240,7 @@ SETTINGS: Final = MappingProxyType({setting.name: setting for setting in _SETTIN
 
 
 def _transform(name: str, doc: str, *fields: Field) -> Form:
-    return Form(name, doc, fields, lambda **args: rp.Transform(name, args))
+    return _form(name, doc, *fields, made=lambda **args: rp.Transform(name, args))
 
 
 _SIZE = _count(
@@ -314,23 +254,14 @@ _TRAIN = (
         "crop",
         "A random box, resized to the size.",
         _SIZE,
-        Field(
+        _range(
             "area",
             "the part of the image that it covers",
-            kind=Kind.RANGE,
-            minimum=0,
             maximum=1,
             open=True,
             example="[0.08, 1]",
         ),
-        Field(
-            "aspect",
-            "its width / height",
-            kind=Kind.RANGE,
-            minimum=0,
-            open=True,
-            example="[3/4, 4/3]",
-        ),
+        _range("aspect", "its width / height", open=True, example="[3/4, 4/3]"),
         _word(
             "interpolation",
             "how it is resized; `random` is one of nearest, bilinear and bicubic each time",
@@ -347,20 +278,8 @@ _TRAIN = (
         "color",
         "Photometric distortion, in this order.",
         _fraction("brightness", "the most that is added, as a part of the full range", default=0.0),
-        Field(
-            "contrast",
-            "the factor of the distance from the mean grey",
-            kind=Kind.RANGE,
-            minimum=0,
-            default=None,
-        ),
-        Field(
-            "saturation",
-            "the factor of the distance from grey",
-            kind=Kind.RANGE,
-            minimum=0,
-            default=None,
-        ),
+        _range("contrast", "the factor of the distance from the mean grey", default=None),
+        _range("saturation", "the factor of the distance from grey", default=None),
         _fraction(
             "hue", "the most that the hue turns, as a part of a turn", default=0.0, maximum=0.5
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
@@ -32,6 +32,20 @@ def expressions_of(value: df.ArgumentValue) -> tuple[Expression, ...]:
             return (value,)
         case _:
             return ()
+
+
+def mapped(value: df.ArgumentValue, change: Callable[[Expression], Expression]) -> df.ArgumentValue:
+    """Return an argument, each of whose expressions is changed by a function."""
+    match value:
+        case df.WindowValue((a, b), (c, d)):
+            kernel, stride = (change(a), change(b)), (change(c), change(d))
+            return df.WindowValue(kernel, stride, value.span)
+        case df.SidesValue(sides):
+            return df.SidesValue(tuple(map(change, sides)), value.span)
+        case _ if isinstance(value, Expression):
+            return change(value)
+        case _:
+            return value
 
 
 def axes_in(expression: Expression) -> set[str]:

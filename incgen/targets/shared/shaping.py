@@ -17,6 +17,7 @@ from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
+from incgen.resolve.written import mapped
 from incgen.targets.shared.growth import (
     PROBE,
     after_all,
@@ -260,20 +261,6 @@ class Shaper:
 def resolved(value: df.ArgumentValue, shape: Symbol) -> df.ArgumentValue:
     """Return an argument with `channels` and the like of a shape."""
     return mapped(value, shape.formula)
-
-
-def mapped(value: df.ArgumentValue, change: Callable[[Expression], Expression]) -> df.ArgumentValue:
-    """Return an argument, each of whose expressions is changed by a function."""
-    match value:
-        case df.WindowValue((a, b), (c, d)):
-            kernel, stride = (change(a), change(b)), (change(c), change(d))
-            return df.WindowValue(kernel, stride, value.span)
-        case df.SidesValue(sides):
-            return df.SidesValue(tuple(map(change, sides)), value.span)
-        case _ if isinstance(value, Expression):
-            return change(value)
-        case _:
-            return value
 
 
 def _chosen(condition: Expression, then: Symbol, otherwise: Symbol, span: Span) -> Symbol:

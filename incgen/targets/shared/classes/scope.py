@@ -14,6 +14,7 @@ from incgen.language.expressions import Expression
 from incgen.language.names import MODULE_ATTRIBUTES
 from incgen.language.signatures import Op as Operation
 from incgen.resolve import definitions as df
+from incgen.resolve.written import mapped
 from incgen.targets.shared.classes.code import (
     Layer,
     Path,
@@ -28,7 +29,7 @@ from incgen.targets.shared.elements import names_in
 from incgen.targets.shared.file import File
 from incgen.targets.shared.parameters import ARGUMENT_TYPES, type_of, values_of
 from incgen.targets.shared.scopes import Names
-from incgen.targets.shared.shaping import Shaper, mapped
+from incgen.targets.shared.shaping import Shaper
 from incgen.targets.shared.symbols import Symbol, Unknown, parameters_for, sizes_of
 from incgen.targets.shared.units import Place, UnitForm
 from incgen.targets.shared.uses import Uses
