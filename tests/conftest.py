@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 
 import pytest
 
+from incgen.targets.shared import formatting, render
 from incgen.weights.readers import apart
 
 # Test networks are so small that the threads of a pass mostly wait for each other, and there is a
@@ -43,6 +45,21 @@ def update_goldens(request: pytest.FixtureRequest) -> bool:
 def tensorflow_is_started_once() -> Iterator[None]:
     """Read all checkpoints of TensorFlow in one process, as long as it does not crash."""
     with apart.reused("tensorflow"):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def a_text_is_formatted_once() -> Iterator[None]:
+    """Keep the layout of each generated text: most tests generate what others have generated."""
+    kept = cache(formatting.formatted)
+
+    def formatted(source: str, width: int, beside: Sequence[str] = ()) -> str:
+        # without processes it is another function
+        once = kept if formatting.PROCESSES else formatting.formatted
+        return once(source, width, tuple(beside))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(render, "formatted", formatted)
         yield
 
 
