@@ -238,15 +238,15 @@ def climbed(fault: Fault, highest: int = len(RUNGS) - 1) -> Report:
     return _verified(fault, faulty_sources(fault), highest)
 
 
-def climbed_without(fault: Fault, highest: int) -> Report:
+def climbed_without(fault: Fault, highest: int, lowest: int = 0) -> Report:
     """Verify without the fault: nothing must be found, or every fault would count as caught."""
     if fault.recipe:
         return _trained(fault, replace(fault, changes=()))
     sound = sound_sources(fault.spec, fault.text, fault.deployed)
-    return _verified(fault, {target: sound[target] for target in fault.compared}, highest)
+    return _verified(fault, {target: sound[target] for target in fault.compared}, highest, lowest)
 
 
-def _verified(fault: Fault, sources: Mapping[str, str], highest: int) -> Report:
+def _verified(fault: Fault, sources: Mapping[str, str], highest: int, lowest: int = 0) -> Report:
     if fault.deployed:
         return verify(
             graph_of(fault.spec, fault.text),
@@ -260,7 +260,7 @@ def _verified(fault: Fault, sources: Mapping[str, str], highest: int) -> Report:
         graph_of(fault.spec, fault.text),
         targets=tuple(sources),
         sources=sources,
-        rungs=tuple(range(highest + 1)),
+        rungs=tuple(range(lowest, highest + 1)),
         dtypes=("float64",),
     )
 
