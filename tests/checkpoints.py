@@ -30,10 +30,8 @@ LISTS = Path(__file__).parent / "published"
 
 def random_arrays(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, Array]:
     """Return float32 numbers above 0, so that they can be variances."""
-    random = np.random.default_rng(seed)
-    return {
-        name: random.uniform(0.5, 1.5, shape).astype("float32") for name, shape in shapes.items()
-    }
+    random, half = np.random.default_rng(seed), np.float32(0.5)
+    return {name: random.random(shape, "float32") + half for name, shape in shapes.items()}
 
 
 def initial(graph: Graph, seed: int = 0) -> dict[str, Array]:

@@ -6,10 +6,12 @@ difference stands out from rounding.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -139,10 +141,9 @@ def build(
         dtype: The type of the weights; `precision` sets that of the models.
         parameters: The parameters of the network.
     """
-    graph = incgen.compile_spec(spec, parameters or {})
+    given = json.dumps(parameters or {})
+    graph, torch_module, keras_module = _generated(spec, spec.read_text("utf-8"), given)
     name = graph.program.network.name
-    torch_module = incgen.load(spec, "torch", parameters or {})
-    keras_module = incgen.load(spec, "keras", parameters or {})
     weights = random_weights(graph, seed, dtype)
     path = folder / f"{name}_{dtype}_{seed}.safetensors"
     save_file(weights, path)
@@ -153,6 +154,25 @@ def build(
     keras_model = getattr(keras_module, name)(**shape)
     keras_module.load_safetensors(keras_model, path)
     return Models(graph, torch_module, keras_module, torch_model, keras_model, weights)
+
+
+@cache
+def _generated(spec: Path, text: str, parameters: str) -> tuple[Graph, ModuleType, ModuleType]:
+    """Return the graph of a spec, and what is generated from it: most tests build the same."""
+    given = json.loads(parameters)
+    graph = incgen.compile_spec(spec, given, text=text)
+    return graph, *(incgen.load(spec, name, given, text=text) for name in ("torch", "keras"))
+
+
+def evaluated(spec: Path, x: Array) -> Array:
+    """Return what the PyTorch model alone gives in evaluation, with the weights of `build`."""
+    graph, module, _ = _generated(spec, spec.read_text("utf-8"), "{}")
+    model = getattr(module, class_name(graph.program.network.name))()
+    weights = random_weights(graph, 0)
+    model.load_state_dict({key: torch.from_numpy(value) for key, value in weights.items()})
+    with torch.no_grad():
+        result: Array = model.eval()(torch.from_numpy(x)).numpy()
+    return result
 
 
 def images(graph: Graph, size: tuple[int, int], batch: int = 2, dtype: str = "float64") -> Array:

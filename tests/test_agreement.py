@@ -24,6 +24,7 @@ from parity import (
     channels_first,
     channels_last,
     difference,
+    evaluated,
     images,
     precision,
     train,
@@ -162,13 +163,12 @@ def check_float32(spec: Path, folder: Path) -> None:
     The largest seen is 8e-7, for BN-Inception too, because errors of either sign cancel. An `eps`
     of 1e-3 for 1e-5 in one model is found in every spec that has one.
     """
-    with precision("float64"):
-        exact = build(spec, folder)
-        x = images(exact.graph, size_of(exact))
-        reference, _ = exact.evaluation(x)
     with precision("float32"):
         models = build(spec, folder, dtype="float32")
+        x = images(models.graph, size_of(models))
         ours, theirs = models.evaluation(x.astype("float32"))
+    with precision("float64"):
+        reference = evaluated(spec, x)
 
     assert ours.dtype == theirs.dtype == np.float32
     assert difference(reference, ours) <= 1e-5
@@ -176,8 +176,8 @@ def check_float32(spec: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_keys_and_shapes_are_the_graphs(name: str, tmp_path: Path, float64: None) -> None:
-    models = build(CASES / f"{name}.inc", tmp_path)
+def test_keys_and_training_agree(name: str, tmp_path: Path, float64: None) -> None:
+    models = build(CASES / f"{name}.inc", tmp_path, parameters=STEADY.get(name))
     state = {k: tuple(v.shape) for k, v in models.torch_model.state_dict().items()}
     expected = {key: tensor.shape for key, tensor in models.graph.tensors().items()}
 
@@ -185,12 +185,6 @@ def test_keys_and_shapes_are_the_graphs(name: str, tmp_path: Path, float64: None
     trained = sum(p.numel() for p in models.torch_model.parameters())
     assert trained == models.graph.trained
     assert models.keras_model.count_params() == sum(t.size for t in models.graph.tensors().values())
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_training_agrees(name: str, tmp_path: Path, float64: None) -> None:
-    models = build(CASES / f"{name}.inc", tmp_path, parameters=STEADY.get(name))
-
     check_training(models, images(models.graph, size_of(models), batch=4))
 
 
@@ -299,7 +293,9 @@ def array(value: object) -> np.ndarray:
     return value.detach().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
 
 
-@pytest.mark.parametrize("size", [(224, 224), (225, 160)])
+@pytest.mark.parametrize(
+    "size", [pytest.param((224, 224), marks=pytest.mark.slow), (225, 160)], ids=str
+)
 def test_bn_inception_agrees(size: tuple[int, int], tmp_path: Path, float64: None) -> None:
     models = build(SPECS / "bn_inception.inc", tmp_path, size=size)
 
@@ -318,11 +314,12 @@ def test_bn_inception_takes_any_size_in_one_keras_model(tmp_path: Path, float64:
 
 
 def test_bn_inception_agrees_in_training(tmp_path: Path, float64: None) -> None:
-    models = build(SPECS / "bn_inception.inc", tmp_path)
+    models = build(SPECS / "bn_inception.inc", tmp_path, size=(None, None))
 
-    check_training(models, images(models.graph, (224, 224)))
+    check_training(models, images(models.graph, (96, 128), batch=4))
 
 
+@pytest.mark.slow  # the small specs have all that it has
 def test_bn_inception_agrees_in_float32(tmp_path: Path) -> None:
     check_float32(SPECS / "bn_inception.inc", tmp_path)
 

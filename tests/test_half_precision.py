@@ -7,7 +7,9 @@ The networks of 2014, without normalisation, have such values after their convol
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -104,16 +106,22 @@ def exactly(spec: str, x: Any, folder: Path) -> tuple[Any, Any]:
     return result.detach().numpy(), slope
 
 
+@cache
+def generated(spec: str, target: str) -> ModuleType:
+    """Return what is generated from a spec."""
+    return incgen.load("net.inc", target, text=spec)
+
+
 def torch_model(spec: str, folder: Path) -> Any:
     """Return the PyTorch model in evaluation mode."""
-    model = incgen.load("net.inc", "torch", text=spec).Net()
+    model = generated(spec, "torch").Net()
     model.load_state_dict(load_file(folder / "weights.safetensors"))
     return model.eval()
 
 
 def flax_model(spec: str, folder: Path, dtype: str) -> Any:
     """Return the Flax model in evaluation mode, with weights and statistics of a type."""
-    module = incgen.load("net.inc", "flax", text=spec)
+    module = generated(spec, "flax")
     model = module.Net(rngs=nnx.Rngs(0))
     module.load_safetensors(model, folder / "weights.safetensors")
     model.eval()
@@ -135,7 +143,7 @@ def halved(spec: str, x: Any, factors: Any, half: Any, folder: Path) -> Iterator
     yield f"torch, autocast to {name}", (result.detach().double().numpy(), slope.double().numpy())
 
     with policy(f"mixed_{name}"):
-        module = incgen.load("net.inc", "keras", text=spec)
+        module = generated(spec, "keras")
         model = module.net()
     module.load_safetensors(model, folder / "weights.safetensors")
     variable = tf.Variable(channels_last(x), dtype="float32")
