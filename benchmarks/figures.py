@@ -20,6 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from incgen.base.tables import ruled
+
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / "specs" / "bn_inception.inc"
 #: The command, installed beside this Python.
@@ -96,11 +98,7 @@ def print_table(figures: Sequence[Figure]) -> None:
     verdicts = {True: "reached", False: "MISSED", None: ""}
     rows = [("figure", "measured", "bar", "")]
     rows += [(f.name, f.value, f.bar, verdicts[f.reached]) for f in figures]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    rows.insert(1, ("-" * widths[0], "-" * widths[1], "-" * widths[2], "-" * widths[3]))
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    print("\n".join(ruled(rows, gap="  ")))
 
 
 def run(*command: str) -> None:

@@ -14,6 +14,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from incgen.base.tables import markdown
 from science.experiments import (
     CHANGES,
     FORMS,
@@ -115,7 +116,7 @@ def table_of_forms(curves: Curves, base: float) -> str:
         millions, best = PAPER[recipe]
         theirs = f"{millions} million ({31.0 / millions:.1f})" if millions else "-"
         rows.append([name, *taken, _spread(found), theirs, f"{best} %"])
-    return _table(rows)
+    return markdown(rows[0], rows[1:]).rstrip()
 
 
 def table_of_changes(curves: Curves, base: float) -> str:
@@ -127,7 +128,7 @@ def table_of_changes(curves: Curves, base: float) -> str:
     for recipe, name in {"x5": "all seven changes", **CHANGES}.items():
         found = [curve.until(last) for curve in curves_of(curves, recipe, base)]
         rows.append([name, *(_range_of_steps(found, goal) for goal in goals), _spread(found)])
-    return _table(rows)
+    return markdown(rows[0], rows[1:]).rstrip()
 
 
 def table_of_rates(curves: Curves) -> str:
@@ -136,7 +137,7 @@ def table_of_rates(curves: Curves) -> str:
     for rate in RATES:
         curve = curves.get(Run("forms", "inception", settings={"base": rate}).name)
         rows += [[f"{rate:g}", f"{100 * curve.best:.1f} %"]] if curve else []
-    return _table(rows)
+    return markdown(rows[0], rows[1:]).rstrip()
 
 
 def _goal(curves: Curves, base: float) -> float:
@@ -176,11 +177,6 @@ def _spread(curves: Sequence[Curve]) -> str:
     if not best:
         return "-"
     return f"{_mean(best):.1f} % ({min(best):.1f} to {max(best):.1f})"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 # ---------------------------------------------------------------- plots

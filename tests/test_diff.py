@@ -461,7 +461,7 @@ These outputs change their shape: `second` from 40 x 8 x 8 to 48 x 8 x 8. Parame
 Of the 91 tensors in a file of the first network, 68 fit under their keys, 15 fit under another \
 key, 8 have another shape and none has no place.
 
-| | before | after | |
+|  | before | after |  |
 | --- | ---: | ---: | ---: |
 | parameters | 9,062 | 9,622 | +6.2 % |
 | multiply-adds | 628,856 | 663,672 | +5.5 % |

@@ -8,6 +8,7 @@ from pathlib import Path
 import griffe
 
 import incgen
+from incgen.base.tables import markdown
 from website.places import ROOT
 
 _HEAD = """\
@@ -71,27 +72,26 @@ def _prose(one: griffe.Object) -> Iterator[str]:
                 yield from (_code(section.value), "")
             case griffe.DocstringSectionParameters() | griffe.DocstringSectionAttributes():
                 what = "argument" if section.kind.value == "parameters" else "attribute"
-                yield from (f"| {what} | type | meaning |", "| --- | --- | --- |")
-                for each in section.value:
-                    meaning = _line(each.description)
-                    yield f"| `{each.name}` | {_type(each.annotation)} | {meaning} |"
-                yield ""
+                rows = [
+                    (f"`{each.name}`", _type(each.annotation), _line(each.description))
+                    for each in section.value
+                ]
+                yield markdown((what, "type", "meaning"), rows)
             case griffe.DocstringSectionReturns():
                 yield from (f"**Returns** {_line(section.value[0].description)}", "")
             case griffe.DocstringSectionRaises():
-                yield from ("| raises | when |", "| --- | --- |")
-                for fault in section.value:
-                    yield f"| {_type(fault.annotation)} | {_line(fault.description)} |"
-                yield ""
+                faults = [
+                    (_type(each.annotation), _line(each.description)) for each in section.value
+                ]
+                yield markdown(("raises", "when"), faults)
 
 
 def _type(annotation: object) -> str:
-    text = str(annotation).replace("|", "\\|") if annotation else ""
-    return f"`{text}`" if text else ""
+    return f"`{annotation}`" if annotation else ""
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return " ".join(text.split())
 
 
 def _code(text: str) -> str:

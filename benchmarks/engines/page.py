@@ -25,6 +25,7 @@ from engines.plan import (
 )
 from engines.results import Results
 from figures import ROOT
+from incgen.base.tables import markdown, ruled
 
 #: The results that the page shows.
 RESULTS = ROOT / "benchmarks" / "results" / "inference.json"
@@ -41,14 +42,17 @@ def text(results: Results) -> str:
     for name, table in _TABLES.items():
         head, rows = table(results)
         if rows and name != "bars":  # those follow as figures
-            made.append(f"{name}\n\n{_plain((head, rows))}")
+            made.append("\n".join([name, "", *ruled([head, *rows], gap="  ")]))
     return "\n\n".join([described(results), *made])
 
 
 def tables(results: Results) -> dict[str, str]:
     """Return what stands in the page, by the name of its place."""
-    texts = {f"benchmark {name}": _markdown(table(results)) for name, table in _TABLES.items()}
-    return {"benchmark machine": described(results), **texts}
+    texts = {"benchmark machine": described(results)}
+    for name, table in _TABLES.items():
+        head, rows = table(results)
+        texts[f"benchmark {name}"] = markdown(head, rows).rstrip() if rows else "Nothing."
+    return texts
 
 
 def write(results: Results) -> list[Path]:
@@ -213,20 +217,3 @@ _TABLES: dict[str, Callable[[Results], Table]] = {
     "building": _building,
     "missing": _missing,
 }
-
-
-def _markdown(table: Table) -> str:
-    head, rows = table
-    if not rows:
-        return "Nothing."
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _plain(table: Table) -> str:
-    head, rows = table
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    lines = [head, tuple("-" * width for width in widths), *rows]
-    return "\n".join(
-        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines
-    )

@@ -80,7 +80,7 @@ def _write(texts: Mapping[Path, str]) -> None:
 
 def _listing() -> str:
     """Return the templates of specs, and the networks that can be copied."""
-    from incgen.manual.text import columns
+    from incgen.base.tables import columns
     from incgen.starting import specs
     from incgen.syntax import shipped
 

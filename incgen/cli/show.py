@@ -159,8 +159,8 @@ def _network(graph: Graph, view: View, form: str, calls: Mapping[str, Calls]) ->
 
 def _numerics(graph: Graph, form: str) -> str:
     """Return the conventions of a network in a form."""
+    from incgen.base.tables import comma_separated, markdown
     from incgen.graph import numerics
-    from incgen.show.forms import comma_separated, markdown
 
     if form == "table":
         return numerics.table(graph)

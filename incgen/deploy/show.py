@@ -5,10 +5,9 @@ from __future__ import annotations
 import textwrap
 from dataclasses import asdict
 
-from incgen.base.tables import aligned, ruled
+from incgen.base.tables import aligned, markdown, ruled
 from incgen.deploy.passes import PASSES
 from incgen.graph.nodes import Costs, Deployment, Graph
-from incgen.show.forms import markdown
 
 _GAP = "   "
 _WIDTH = 100

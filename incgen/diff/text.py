@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import textwrap
 
+from incgen.base import tables
+from incgen.base.tables import aligned
 from incgen.diff.changes import Comparison
 from incgen.diff.prose import change, paragraphs
 
@@ -22,9 +24,8 @@ def text(comparison: Comparison) -> str:
         lines += ["", filled.replace("\N{NO-BREAK SPACE}", " ")]
     rules = [(theirs, ours) for ours, theirs in comparison.keys.rules.items()]
     if rules:
-        width = max(len(theirs) for theirs, _ in rules[:_MOST])
-        lines += ["", "Weights under another key:"]
-        lines += [f"  {theirs:{width}}  ->  {ours}" for theirs, ours in rules[:_MOST]]
+        rows = [(f"  {theirs}", "->", ours) for theirs, ours in rules[:_MOST]]
+        lines += ["", "Weights under another key:", *aligned(rows, gap="  ")]
         if len(rules) > _MOST:
             lines.append(f"  and {len(rules) - _MOST} more; `--format json` lists all")
     return "\n".join(lines) + "\n"
@@ -43,10 +44,10 @@ def markdown(comparison: Comparison) -> str:
     if not comparison.same:
         parts.append(_sizes(comparison))
     if comparison.keys.rules:
-        rows = [f"| `{theirs}` | `{ours}` |" for ours, theirs in comparison.keys.rules.items()]
+        rows = [(f"`{theirs}`", f"`{ours}`") for ours, theirs in comparison.keys.rules.items()]
         parts += [
             "<details><summary>Weights under another key</summary>",
-            "\n".join(["| before | after |", "| --- | --- |", *rows]),
+            tables.markdown(("before", "after"), rows).rstrip(),
             "</details>",
         ]
     return "\n\n".join(parts) + "\n"
@@ -69,9 +70,7 @@ def _sizes(comparison: Comparison) -> str:
             change(a.multiply_adds, b.multiply_adds),
         ),
     ]
-    table = ["| | before | after | |", "| --- | ---: | ---: | ---: |"]
-    table += [f"| {' | '.join(row)} |" for row in rows]
     counts = (len(keys.kept), len(keys.moved), len(keys.reshaped), len(keys.gone), len(keys.new))
-    fits = ["| tensors that fit | under another key | of another shape | without a place | new |"]
-    fits += ["| ---: | ---: | ---: | ---: | ---: |", f"| {' | '.join(map(str, counts))} |"]
-    return "\n".join([*table, "", *fits])
+    fits = ("tensors that fit", "under another key", "of another shape", "without a place", "new")
+    sizes = tables.markdown(("", "before", "after", ""), rows, range(1, 4))
+    return f"{sizes}\n{tables.markdown(fits, [[*map(str, counts)]], range(5))}".rstrip()

@@ -17,7 +17,8 @@ from textwrap import indent
 from incgen.base.diagnostics import Code, Diagnostic
 from incgen.base.painting import Paint, unpainted
 from incgen.base.resources import folder
-from incgen.manual.text import MARGIN, columns, filled
+from incgen.base.tables import columns
+from incgen.manual.text import MARGIN, filled
 
 #: What the file of an example is called in its report.
 _FILE = "example.inc"

@@ -12,6 +12,8 @@ from textwrap import indent
 
 from incgen.base.painting import Paint, unpainted
 from incgen.base.resources import folder
+from incgen.base.tables import columns
+from incgen.base.tables import markdown as table
 from incgen.language.expressions import Parameter
 from incgen.language.ops import OPS
 from incgen.language.presets import PRESETS
@@ -19,8 +21,7 @@ from incgen.language.printing import python
 from incgen.language.signatures import Formula, Op, Takes
 from incgen.manual import arguments
 from incgen.manual.rendering import renderings
-from incgen.manual.text import MARGIN, columns, filled
-from incgen.show.forms import markdown as table
+from incgen.manual.text import MARGIN, filled
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 
 from incgen.base.diagnostics import plain
 from incgen.base.painting import Paint, unpainted
-from incgen.base.tables import padded
+from incgen.base.tables import comma_separated, markdown, padded
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Shape
 from incgen.graph.words import short
 from incgen.language.printing import spec_value
 from incgen.show.columns import SHARE, Column
-from incgen.show.forms import comma_separated, markdown
 from incgen.show.sheet import Sheet
 from incgen.show.tree import Row
 
