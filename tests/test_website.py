@@ -102,57 +102,6 @@ def test_fences_keep_what_readers_need() -> None:
     )
 
 
-def test_lists_are_indented_by_four() -> None:
-    text = """\
-Words:
-- a
-  more
-  - b
-
-    ```inc
-      deep
-    ```
-1. c
-
-   after
-
-behind
-"""
-    assert (
-        converted(text)
-        == """\
-Words:
-
--   a
-    more
-    -   b
-
-        ```inc
-          deep
-        ```
-1.  c
-
-    after
-
-behind
-"""
-    )
-
-
-def test_a_number_within_a_paragraph_begins_no_list() -> None:
-    text = """\
-It is
-255. A sentence.
-
-1. a
-2. b
-   3
-   4. c
-"""
-    assert converted(text).splitlines()[1:5] == ["255\\. A sentence.", "", "1.  a", "2.  b"]
-    assert converted(text).splitlines()[-1] == "    4\\. c"
-
-
 def structure(html: str) -> Counter[str]:
     """Count the elements of a page that a misread list, table or fence would change."""
     names = re.findall(r"<(li|ul|ol|pre|table|tr|h[1-6]|blockquote|em|strong)\b", html)
