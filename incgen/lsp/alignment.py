@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import bisect
+from collections.abc import Sequence
 from difflib import SequenceMatcher
+from itertools import accumulate
 
 #: The most lines between the first and the last difference that are compared with each other.
 _MAX_LINES = 2000
@@ -39,7 +41,7 @@ class Alignment:
         """Find the lines that a changed part still has, and compare those that were replaced."""
         if max(len(before), len(after)) > _MAX_LINES:
             return
-        starts = [_starts(before, here), _starts(after, here)]
+        starts = [[*accumulate(map(len, lines), initial=here)] for lines in (before, after)]
         matcher = SequenceMatcher(None, before, after, autojunk=False)
         for kind, low, high, left, right in matcher.get_opcodes():
             if kind == "equal":
@@ -73,24 +75,10 @@ class Alignment:
         return first, last
 
 
-def _common(one: list[str] | str, other: list[str] | str) -> int:
+def _common(one: Sequence[str], other: Sequence[str]) -> int:
     """Return how many elements two sequences have in common at their beginnings."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def _starts(lines: list[str], offset: int) -> list[int]:
-    starts = []
-    for line in lines:
-        starts.append(offset)
-        offset += len(line)
-    return starts
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((number for number, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _moved(

@@ -17,12 +17,6 @@ from incgen.lsp.symbols import folds, symbols
 
 def register(server: Server) -> None:
     """Answer them."""
-    _about_names(server)
-    _about_uses(server)
-    _about_files(server)
-
-
-def _about_names(server: Server) -> None:
     documents = server.documents
 
     @server.feature(
@@ -36,28 +30,6 @@ def _about_names(server: Server) -> None:
         items = await server.at(params, lambda view, at: completion(view, at, folder))
         return lsp.CompletionList(is_incomplete=False, items=items or [])
 
-    @server.feature(lsp.TEXT_DOCUMENT_HOVER)
-    async def hovered(params: lsp.HoverParams) -> lsp.Hover | None:
-        return await server.at(params, hover)
-
-    @server.feature(
-        lsp.TEXT_DOCUMENT_SIGNATURE_HELP, lsp.SignatureHelpOptions(trigger_characters=[" ", "="])
-    )
-    async def signed(params: lsp.SignatureHelpParams) -> lsp.SignatureHelp | None:
-        return await server.at(params, signature)
-
-
-def _about_uses(server: Server) -> None:
-    documents = server.documents
-
-    @server.feature(lsp.TEXT_DOCUMENT_DEFINITION)
-    async def defined(params: lsp.DefinitionParams) -> lsp.Location | None:
-        return await server.at(params, definition)
-
-    @server.feature(lsp.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT)
-    async def marked(params: lsp.DocumentHighlightParams) -> list[lsp.DocumentHighlight] | None:
-        return await server.at(params, highlights)
-
     @server.feature(lsp.TEXT_DOCUMENT_REFERENCES)
     async def referred(params: lsp.ReferenceParams) -> list[lsp.Location] | None:
         view = await documents.current(params.text_document.uri)
@@ -70,20 +42,6 @@ def _about_uses(server: Server) -> None:
         defines = params.context.include_declaration
         return references(symbol, files, documents.encoding, definitions=defines)
 
-
-def _about_files(server: Server) -> None:
-    documents = server.documents
-
-    @server.feature(lsp.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
-    async def outline(params: lsp.DocumentSymbolParams) -> list[lsp.DocumentSymbol] | None:
-        view = await documents.view(params.text_document.uri)
-        return symbols(view) if view is not None else None
-
-    @server.feature(lsp.TEXT_DOCUMENT_FOLDING_RANGE)
-    async def folded(params: lsp.FoldingRangeParams) -> list[lsp.FoldingRange] | None:
-        view = await documents.view(params.text_document.uri)
-        return folds(view) if view is not None else None
-
     @server.feature(lsp.TEXT_DOCUMENT_INLAY_HINT)
     async def hinted(params: lsp.InlayHintParams) -> list[lsp.InlayHint] | None:
         view = await documents.view(params.text_document.uri)
@@ -93,7 +51,11 @@ def _about_files(server: Server) -> None:
         wanted = {None: server.shapes, lsp.InlayHintKind.Parameter: server.parameters}
         return [hint for hint in inlays if wanted.get(hint.kind, True)]
 
-    @server.feature(lsp.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, LEGEND)
-    async def coloured(params: lsp.SemanticTokensParams) -> lsp.SemanticTokens | None:
-        view = await documents.view(params.text_document.uri)
-        return highlighted(view) if view is not None else None
+    server.answer_at(lsp.TEXT_DOCUMENT_HOVER, hover)
+    signing = lsp.SignatureHelpOptions(trigger_characters=[" ", "="])
+    server.answer_at(lsp.TEXT_DOCUMENT_SIGNATURE_HELP, signature, signing)
+    server.answer_at(lsp.TEXT_DOCUMENT_DEFINITION, definition)
+    server.answer_at(lsp.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT, highlights)
+    server.answer_of(lsp.TEXT_DOCUMENT_DOCUMENT_SYMBOL, symbols)
+    server.answer_of(lsp.TEXT_DOCUMENT_FOLDING_RANGE, folds)
+    server.answer_of(lsp.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, highlighted, LEGEND)

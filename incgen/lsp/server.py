@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
@@ -18,14 +18,6 @@ from incgen.lsp.positions import path_of
 from incgen.lsp.view import View
 
 _T = TypeVar("_T")
-#: Whatever has a document and a position.
-_AtPosition = (
-    lsp.CompletionParams
-    | lsp.DefinitionParams
-    | lsp.DocumentHighlightParams
-    | lsp.HoverParams
-    | lsp.SignatureHelpParams
-)
 #: A notification of ours: a document has been analysed, so what was made of it may have changed.
 ANALYSED = "incgen/analysed"
 
@@ -75,10 +67,29 @@ class Server(LanguageServer):
         folders = [path_of(folder.uri) for folder in self.workspace.folders.values()]
         return folders or ([path_of(self.workspace.root_uri)] if self.workspace.root_uri else [])
 
-    async def at(self, params: _AtPosition, answer: Callable[[View, int], _T]) -> _T | None:
+    async def at(self, params: Any, answer: Callable[[View, int], _T]) -> _T | None:
         """Answer a request about a position."""
         view = await self.documents.view(params.text_document.uri)
         return answer(view, view.places.offset(params.position)) if view is not None else None
+
+    def answer_at(
+        self, method: str, answer: Callable[[View, int], object], options: object = None
+    ) -> None:
+        """Answer all requests of a kind that are about a position."""
+
+        @self.feature(method, options)
+        async def answered(params: Any) -> object:
+            return await self.at(params, answer)
+
+    def answer_of(
+        self, method: str, answer: Callable[[View], object], options: object = None
+    ) -> None:
+        """Answer all requests of a kind that are about a document."""
+
+        @self.feature(method, options)
+        async def answered(params: Any) -> object:
+            view = await self.documents.view(params.text_document.uri)
+            return answer(view) if view is not None else None
 
 
 def refuse(message: str) -> NoReturn:
