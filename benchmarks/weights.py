@@ -9,13 +9,13 @@ the imported libraries take.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 from importlib import import_module
 from pathlib import Path
 
-from figures import ROOT, SMALLEST, Figure, at_most, compare, option_parser, report
+from engines.preparing import measured
+from figures import INCGEN, ROOT, SMALLEST, Figure, at_most, compare, option_parser, report
 
 #: The spec and the published model that it equals, by the format of the publication.
 SPEC = ROOT / "specs" / ("bn_inception.inc" if SMALLEST else "inception_resnet_v2.inc")
@@ -23,6 +23,7 @@ PUBLISHED = {
     ".pth": f"pretrainedmodels {'bninception' if SMALLEST else 'inceptionresnetv2'}",
     ".h5": "keras InceptionResNetV2",
 }
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # of the processes that are measured
 BAR_TIME, BAR_MEMORY = 2.0, 3.0
 PAIRS = 1 if SMALLEST else 5
 
@@ -61,8 +62,8 @@ def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         for name, (file, copy) in list(COPIES.items())[: 1 if SMALLEST else None]:
             path, output = Path(folder, file), Path(folder, "w.safetensors")
-            smallest = ("--smallest",) if SMALLEST else ()
-            run(sys.executable, str(Path(__file__)), "--make", str(path), *smallest)
+            smallest = ["--smallest"] if SMALLEST else []
+            measured([sys.executable, __file__, "--make", str(path), *smallest])
             size = sum(part.stat().st_size for part in Path(folder).glob(f"{file}*"))
             figures += _figures(name, path, output, copy, size)
             for part in Path(folder).iterdir():
@@ -71,7 +72,7 @@ def measure() -> list[Figure]:
 
 
 def _figures(name: str, path: Path, output: Path, copy: str, size: int) -> list[Figure]:
-    peaks: list[float] = []
+    peaks: list[int] = []
 
     def ours() -> None:
         arguments = ["weights", "import", str(path), str(SPEC), "-o", str(output)]
@@ -79,12 +80,13 @@ def _figures(name: str, path: Path, output: Path, copy: str, size: int) -> list[
         settings = ["--set", "classes=1001" if path.suffix == ".ckpt" else "heads=false"]
         settings = [] if SMALLEST else settings
         output.unlink(missing_ok=True)
-        peaks.append(run(sys.executable, "-m", "incgen", *arguments, *settings))
+        _, peak = measured([INCGEN, *arguments, *settings])
+        peaks.append(peak)
         output.stat()  # check that it was written
 
     def theirs() -> None:
         output.unlink(missing_ok=True)
-        run(sys.executable, "-c", copy, str(path), str(output))
+        measured([sys.executable, "-c", copy, str(path), str(output)])
 
     compared = compare(ours, theirs, PAIRS)
     mine, other = compared.medians
@@ -103,18 +105,6 @@ def _figures(name: str, path: Path, output: Path, copy: str, size: int) -> list[
             f"({peak:.0f} MB / {megabytes:.0f} MB)",
         ),
     ]
-
-
-def run(*command: str) -> float:
-    """Run a command with its output hidden; return its peak memory in bytes."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, env=environment, stdout=quiet, stderr=quiet) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 # ---------------------------------------------------------------- the checkpoints
