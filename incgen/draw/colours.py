@@ -13,11 +13,21 @@ from typing import Final
 
 from incgen.language.ops import OPS
 
-#: Every kind of a box, in the order of the legend.
-KINDS: Final = (
-    *("convolution", "separable convolution", "pooling", "normalisation", "activation"),
-    *("dense layer", "dropout", "join", "input", "block", "other"),
-)
+#: Every kind of a box, in the order of the legend: its fill and its border, light and dark.
+_COLOURS: Final = {
+    "convolution": ("#d6e6f7", "#4a86c5", "#1d3a57", "#6ba6e4"),
+    "separable convolution": ("#cdebf2", "#2f93a8", "#15424d", "#4fb6cb"),
+    "pooling": ("#fbdcd2", "#d0714f", "#57301f", "#ec9472"),
+    "normalisation": ("#d8efdf", "#3f9a68", "#1d4530", "#62bf8c"),
+    "activation": ("#fbf0c4", "#b8952a", "#4d4011", "#d8b64c"),
+    "dense layer": ("#ecdcf3", "#9561b0", "#432a50", "#b98ad2"),
+    "dropout": ("#ededed", "#9a9a9a", "#333333", "#9a9a9a"),
+    "join": ("#e6e8ec", "#7d8796", "#2b323c", "#8b95a4"),
+    "input": ("#ffffff", "#7d8796", "#14181f", "#8b95a4"),
+    "block": ("#e9edf5", "#54688f", "#28334a", "#8ba0cc"),
+    "other": ("#f2efe8", "#9a8f78", "#3a362c", "#b3a88f"),
+}
+KINDS: Final = tuple(_COLOURS)
 
 
 def kind_of(op: str) -> str:
@@ -60,32 +70,8 @@ _LIGHT = Theme(
     line="#76808e",
     card="#f6f7f9",
     rule="#c9ced6",
-    fills={
-        "convolution": "#d6e6f7",
-        "separable convolution": "#cdebf2",
-        "pooling": "#fbdcd2",
-        "normalisation": "#d8efdf",
-        "activation": "#fbf0c4",
-        "dense layer": "#ecdcf3",
-        "dropout": "#ededed",
-        "join": "#e6e8ec",
-        "input": "#ffffff",
-        "block": "#e9edf5",
-        "other": "#f2efe8",
-    },
-    borders={
-        "convolution": "#4a86c5",
-        "separable convolution": "#2f93a8",
-        "pooling": "#d0714f",
-        "normalisation": "#3f9a68",
-        "activation": "#b8952a",
-        "dense layer": "#9561b0",
-        "dropout": "#9a9a9a",
-        "join": "#7d8796",
-        "input": "#7d8796",
-        "block": "#54688f",
-        "other": "#9a8f78",
-    },
+    fills={kind: colours[0] for kind, colours in _COLOURS.items()},
+    borders={kind: colours[1] for kind, colours in _COLOURS.items()},
     scale=("#fdf6ee", "#f3a95c", "#b5400f"),
 )
 _DARK = Theme(
@@ -95,32 +81,8 @@ _DARK = Theme(
     line="#8490a0",
     card="#1b212a",
     rule="#3a4450",
-    fills={
-        "convolution": "#1d3a57",
-        "separable convolution": "#15424d",
-        "pooling": "#57301f",
-        "normalisation": "#1d4530",
-        "activation": "#4d4011",
-        "dense layer": "#432a50",
-        "dropout": "#333333",
-        "join": "#2b323c",
-        "input": "#14181f",
-        "block": "#28334a",
-        "other": "#3a362c",
-    },
-    borders={
-        "convolution": "#6ba6e4",
-        "separable convolution": "#4fb6cb",
-        "pooling": "#ec9472",
-        "normalisation": "#62bf8c",
-        "activation": "#d8b64c",
-        "dense layer": "#b98ad2",
-        "dropout": "#9a9a9a",
-        "join": "#8b95a4",
-        "input": "#8b95a4",
-        "block": "#8ba0cc",
-        "other": "#b3a88f",
-    },
+    fills={kind: colours[2] for kind, colours in _COLOURS.items()},
+    borders={kind: colours[3] for kind, colours in _COLOURS.items()},
     scale=("#231d18", "#9c5618", "#ffb066"),
 )
 WHITE: Final = "#ffffff"
