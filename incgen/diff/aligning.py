@@ -34,28 +34,14 @@ class Matched:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """Parts of one network where the other has others, perhaps with layers in common."""
+    """Parts of one network where the other has others or none, perhaps with layers in common."""
 
     a: tuple[Part, ...]
     b: tuple[Part, ...]
     layers: tuple[Matched, ...]  #: Layers that are found on both sides
 
 
-@dataclass(frozen=True)
-class Removed:
-    """A part that only the first network has."""
-
-    a: Part
-
-
-@dataclass(frozen=True)
-class Added:
-    """A part that only the second network has."""
-
-    b: Part
-
-
-Aligned: TypeAlias = Matched | Rewritten | Removed | Added
+Aligned: TypeAlias = Matched | Rewritten
 
 
 def align(a: Sequence[Part], b: Sequence[Part]) -> tuple[Aligned, ...]:
@@ -79,7 +65,7 @@ def layers(aligned: Sequence[Aligned]) -> Iterator[Matched]:
     for entry in aligned:
         if isinstance(entry, Rewritten):
             yield from entry.layers
-        elif isinstance(entry, Matched):
+        else:
             if entry.a.use is None:
                 yield entry
             yield from layers(entry.inner)
@@ -96,7 +82,7 @@ def _between(a: tuple[Part, ...], b: tuple[Part, ...]) -> list[Aligned]:
         matched = tuple(Matched(ours[i], theirs[j], ()) for i, j in pairs)
         if matched or len(ours) == len(theirs) == 1:
             return [Rewritten(a, b, matched)]
-    return [*map(Removed, a), *map(Added, b)]
+    return [Rewritten(ours, theirs, ()) for ours, theirs in ((a, ()), ((), b)) if ours or theirs]
 
 
 def _layers_of(parts: Sequence[Part]) -> list[Part]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from incgen.diff import phrases
-from incgen.diff.aligning import Added, Aligned, Matched, Removed, Rewritten, align, layers
+from incgen.diff.aligning import Aligned, Matched, Rewritten, align, layers
 from incgen.diff.arguments import value
 from incgen.diff.attributes import conventions
 from incgen.diff.changes import (
@@ -208,12 +208,13 @@ class _Collector:
                     self.matched(a, b, place)
                     if a.use is not None:
                         self.walk(inner, (a.use, b.use))
-                case Removed(part):
-                    self.only(self.removed, part, place)
-                case Added(part):
-                    self.only(self.added, part, place)
-                case Rewritten(ours, theirs, _):
+                case Rewritten(ours, theirs, _) if ours and theirs:
                     self.rewriting(ours, theirs, place)
+                case Rewritten(ours, theirs, _):
+                    for part in ours:
+                        self.only(self.removed, part, place)
+                    for part in theirs:
+                        self.only(self.added, part, place)
 
     def matched(self, a: Part, b: Part, place: Place) -> None:
         """Collect what differs between two parts themselves."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from incgen.diff.aligning import Aligned, Matched, Rewritten, layers
+from incgen.diff.aligning import Aligned, Rewritten, layers
 from incgen.diff.changes import Keys
 from incgen.graph.nodes import Graph
 
@@ -47,7 +47,7 @@ def _rules(aligned: Iterable[Aligned], moved: dict[str, str]) -> dict[str, str]:
     for entry in aligned:
         if isinstance(entry, Rewritten):
             rules |= _rules(entry.layers, moved)
-        elif isinstance(entry, Matched):
+        else:
             tensors = [f"{n.path}.{t.name}" for n in entry.b.nodes for t in n.tensors]
             whole = entry.a.path != entry.b.path and all(
                 moved.get(key) == entry.a.path + key.removeprefix(entry.b.path) for key in tensors
