@@ -18,7 +18,7 @@ EXPECTED: Final = tuple(
         r"unsupported: the padding `same` cannot be passed to .* by a parameter here",
         r"unsupported: .* takes separate borders for height and width",
         # A separable convolution whose two kernels would be initialised differently.
-        r"unsupported: .* has two kernels, which Keras would initialise differently",
+        r"unsupported: .* has two kernels, which (Flax|Keras) would initialise differently",
         # Layers of PyTorch and Flax are created before their input size is known.
         r"unsupported: (PyTorch|Flax) needs a size here when the model is built: ",
         r"undecided: one side of this `if` ends in a map and the other in a vector",

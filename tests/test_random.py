@@ -96,6 +96,14 @@ def test_what_no_class_can_say_is_refused(uses: str) -> None:
     assert examine(f"numerics torch\n{uses}").refused.startswith("unsupported: ")
 
 
+@pytest.mark.parametrize("target", ["keras", "flax"])
+def test_two_kernels_with_one_initialiser_are_refused_by_each_target(target: str) -> None:
+    text = "numerics torch\nunit u = separable_conv\nnetwork n {\n    input 4x4 1\n"
+    refused = examine(f"{text}    a: u 3x3 2 init=glorot_uniform\n}}\n", targets=[target]).refused
+
+    assert refused.endswith(f"which {target.capitalize()} would initialise differently")
+
+
 def test_what_is_refused_has_to_be_found_by_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "numerics torch\nunit u = conv 2x2 -> dense 2\nnetwork n {\n    input 4x4 1\n"
     monkeypatch.setattr(Target, "check", lambda target, graph: None)

@@ -6,16 +6,16 @@ the op applied to a value.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.resolve.definitions import WindowValue
-from incgen.targets.flax.weights import kernel
+from incgen.targets.shared import weights
+from incgen.targets.shared.classes import ops as shared
 from incgen.targets.shared.classes.code import Layer
-from incgen.targets.shared.classes.ops import plain_module
-from incgen.targets.shared.code import Chosen, Code, Op
+from incgen.targets.shared.classes.ops import KINDS, Cases, Emitters
+from incgen.targets.shared.code import Code, Op
 from incgen.targets.shared.outputs import flat_size
 from incgen.targets.shared.units import Place
 from incgen.targets.shared.values import (
@@ -33,26 +33,12 @@ from incgen.targets.shared.values import (
 )
 from incgen.targets.shared.weights import bias, depthwise_fans
 from incgen.targets.shared.windows import NOTHING, padded_apart, padding
-from incgen.targets.shared.words import by_word
 
+#: The rules for which JAX counts other fans of a depthwise kernel than the language.
+COUNTED = ("glorot_uniform", "glorot_normal")
+kernel = partial(weights.kernel, counted=COUNTED)
 #: Flax's words for a padding.
 SAME, VALID = ex.Literal("SAME"), ex.Literal("VALID")
-
-
-def layer(op: str, args: Args, place: Place) -> Layer:
-    """Return the layer of an op, whose arguments are in terms of the class."""
-    emitter = EMITTERS.get(op)
-    if emitter is None:
-        return Layer(plain_module(op, args, place))
-    pad = args.get("pad")
-    if isinstance(pad, ex.Parameter) and pad.name != "padding" and place.words(pad.name):
-        build = partial(_module, emitter, place=place)
-        return Layer(by_word(args, "pad", place.words(pad.name), build, Chosen))
-    return emitter(args, place)
-
-
-def _module(emitter: Callable[[Args, Place], Layer], args: Args, place: Place) -> Code:
-    return emitter(args, place).module
 
 
 def _border(sides: Sides) -> ex.Tuple:
@@ -124,9 +110,6 @@ def _dense(args: Args, place: Place) -> Layer:
 
 
 def _bn(args: Args, place: Place) -> Layer:
-    if ex.literal(expression(args, "variance")) is None:
-        words = ("biased", "unbiased")
-        return Layer(by_word(args, "variance", words, lambda a: _bn(a, place).module, Chosen))
     facts: dict[str, object] = {name: args[name] for name in ("eps", "decay", "shift", "scale")}
     facts["biased"] = args["variance"] == ex.Literal("biased")
     return Layer(Op("bn", {**facts, "channels": place.shape.channels, "is_map": True}))
@@ -136,11 +119,6 @@ def _bn(args: Args, place: Place) -> Layer:
 
 
 def _pool(args: Args, place: Place, *, average: bool) -> Code:
-    for flag in ("ceil", "count_pad") if average else ("ceil",):
-        value = args[flag]
-        if isinstance(value, Expression) and ex.literal(value) is None:
-            build = partial(_pool, place=place, average=average)
-            return by_word(args, flag, (True, False), build, Chosen)
     frame = window(args)
     counts = average and args["count_pad"] == TRUE
     facts: dict[str, object] = {
@@ -165,13 +143,6 @@ def _pool(args: Args, place: Place, *, average: bool) -> Code:
     return Op("avg_pool_zeros", {"sides": _border(zeros), "pool": pool})
 
 
-def _either_pool(args: Args, place: Place) -> Layer:
-    def known(args: Args) -> Code:
-        return _pool(args, place, average=args["kind"] == ex.Literal("avg"))
-
-    return Layer(by_word(args, "kind", ("max", "avg"), known, Chosen))
-
-
 # ---------------------------------------------------------------- the rest
 
 
@@ -185,7 +156,7 @@ def _pad(args: Args, place: Place) -> Layer:
 
 
 #: The form and the facts of each op whose macro takes more than its arguments.
-EMITTERS: dict[str, Callable[[Args, Place], Layer]] = {
+EMITTERS: Emitters = {
     "conv": _conv,
     "depthwise_conv": _depthwise_conv,
     "separable_conv": _separable_conv,
@@ -193,7 +164,14 @@ EMITTERS: dict[str, Callable[[Args, Place], Layer]] = {
     "bn": _bn,
     "max_pool": lambda args, place: Layer(_pool(args, place, average=False)),
     "avg_pool": lambda args, place: Layer(_pool(args, place, average=True)),
-    "pool": _either_pool,
     "gelu": _gelu,
     "pad": _pad,
 }
+_CEIL = ("ceil", (True, False))
+_CASES: Cases = {
+    **KINDS,
+    "bn": [("variance", ("biased", "unbiased"))],
+    "max_pool": [_CEIL],
+    "avg_pool": [_CEIL, ("count_pad", (True, False))],
+}
+layer = partial(shared.layer, emitters=EMITTERS, cases=_CASES)

@@ -13,10 +13,11 @@ from functools import partial
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression
+from incgen.language.initializers import RULES
 from incgen.language.ops import OPS
 from incgen.targets.keras.code import Layer, Step, When
 from incgen.targets.keras.padding import border, full_border, word_of
-from incgen.targets.keras.weights import kernel
+from incgen.targets.shared import weights
 from incgen.targets.shared.units import Place
 from incgen.targets.shared.values import (
     FALSE,
@@ -36,6 +37,9 @@ from incgen.targets.shared.weights import bias, depthwise_fans
 from incgen.targets.shared.windows import NOTHING, PADDING, SAME, VALID, padded_apart, padding
 from incgen.targets.shared.words import by_word
 
+#: The rules that depend on fans, which Keras counts differently for a depthwise kernel.
+COUNTED = frozenset(name for name, rule in RULES.items() if rule.numerator)
+kernel = partial(weights.kernel, counted=COUNTED)
 #: The layer before a map is flattened.
 _CHANNELS_FIRST = Layer(
     "permute", {}, ("permute",), comment="Channels first, the order of the weights that follow."

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.language.initializers import Initializer
 from incgen.resolve import definitions as df
 from incgen.targets.keras.code import Title
+from incgen.targets.keras.ops import COUNTED
 from incgen.targets.keras.padding import (
     begins_with_pool,
     is_pointwise,
@@ -15,8 +15,7 @@ from incgen.targets.keras.padding import (
     usual_padding,
 )
 from incgen.targets.keras.scope import Scope
-from incgen.targets.keras.weights import COUNTED, has_fans
-from incgen.targets.shared.code import Code, Formal, Type
+from incgen.targets.shared.code import Formal, Type
 from incgen.targets.shared.file import Parameter
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import UnitForm
@@ -110,12 +109,3 @@ class Calls(Scope):
     def known_padding(self, unit: df.Definition, args: Args) -> Expression:
         """Return the padding of one use of a unit; it is not a parameter that carries words."""
         return unit_padding(unit, self.file.unit_forms[unit], args)
-
-    def initializer(self, instance: df.Instance, init: Initializer, args: Args) -> Code:
-        """Return an initialiser for the kernels of a unit's head."""
-        unit = instance.definition
-        if unit.head is not None and unit.head.name == "separable_conv" and has_fans(init):
-            message = f"`{unit.name}` has two kernels, which Keras would initialise differently"
-            help_ = "set `init` in the unit, or use an initialiser with numbers: `normal(0.01)`"
-            self.unsupported(instance.span, message, help_)
-        return super().initializer(instance, init, args)

@@ -124,7 +124,14 @@ class Uses(Writer):
 
     def initializer(self, instance: df.Instance, init: Initializer, args: Args) -> Code:
         """Return an initialiser for the kernels of a unit's head."""
-        head = instance.definition.head
+        unit, head = instance.definition, instance.definition.head
+        if head is not None and head.name == "separable_conv" and init.name in self.counted:
+            framework = self.file.framework
+            message = (
+                f"`{unit.name}` has two kernels, which {framework} would initialise differently"
+            )
+            help_ = "set `init` in the unit, or use an initialiser with numbers: `normal(0.01)`"
+            self.unsupported(instance.span, message, help_)
         depthwise = head is not None and head.name == "depthwise_conv"
         return initializer(init, depthwise_fans(args) if depthwise else None, self.counted)
 

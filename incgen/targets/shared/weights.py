@@ -34,7 +34,11 @@ def initializer(init: Initializer, fans: Pair | None, counted: Container[str]) -
 
 
 def kernel(
-    args: Args, default: Initializer | None, fans: Pair | None, counted: Container[str]
+    args: Args,
+    default: Initializer | None,
+    fans: Pair | None = None,
+    *,
+    counted: Container[str],
 ) -> dict[str, object]:
     """Return the facts of a kernel: its initialiser and its weight decay.
 

@@ -6,15 +6,15 @@ is one, a function.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.resolve.definitions import WindowValue
-from incgen.targets.shared.classes import code as classes
-from incgen.targets.shared.classes.ops import plain_module
+from incgen.targets.shared.classes import ops as shared
+from incgen.targets.shared.classes.code import Layer
+from incgen.targets.shared.classes.ops import KINDS, Cases, Emitters
 from incgen.targets.shared.code import Chosen, Code, Op
 from incgen.targets.shared.outputs import flat_size
 from incgen.targets.shared.units import Place
@@ -35,34 +35,7 @@ from incgen.targets.shared.values import (
 from incgen.targets.shared.weights import depthwise_fans
 from incgen.targets.shared.windows import SAME, padded_apart, padding
 from incgen.targets.shared.words import by_word
-from incgen.targets.torch.weights import Weight, separable_weights, weights
-
-
-@dataclass(frozen=True, slots=True)
-class Layer(classes.Layer):
-    """An op as a module of PyTorch, and the parameters to initialise."""
-
-    weights: tuple[Weight, ...] = ()
-
-
-def layer(op: str, args: Args, place: Place) -> Layer:
-    """Return the layer of an op, whose arguments are in terms of the class."""
-    emitter = EMITTERS.get(op)
-    if emitter is None:
-        return Layer(plain_module(op, args, place))
-    pad = args.get("pad")
-    if isinstance(pad, ex.Parameter) and pad.name != "padding" and place.words(pad.name):
-        return by_word(
-            args,
-            "pad",
-            place.words(pad.name),
-            lambda known: emitter(known, place),
-            lambda condition, then, otherwise: replace(
-                then, module=Chosen(condition, then.module, otherwise.module)
-            ),
-        )
-    return emitter(args, place)
-
+from incgen.targets.torch.weights import separable_weights, weights
 
 # ---------------------------------------------------------------- convolutions
 
@@ -133,9 +106,6 @@ def _one_minus(decay: Expression) -> Expression:
 
 
 def _bn(args: Args, place: Place) -> Layer:
-    for name, values in (("variance", ("biased", "unbiased")), ("scale", (True, False))):
-        if ex.literal(expression(args, name)) is None:
-            return Layer(by_word(args, name, values, lambda a: _bn(a, place).module, Chosen))
     shape = place.shape
     scaled, shift = args["scale"] == TRUE, expression(args, "shift")
     facts = {
@@ -230,15 +200,8 @@ def _outward(sides: Sides) -> Expression:
     return ex.Tuple((left, right, top, bottom))
 
 
-def _either_pool(args: Args, place: Place) -> Layer:
-    def known(args: Args) -> Code:
-        return _pool(args, place, average=args["kind"] == ex.Literal("avg"))
-
-    return Layer(by_word(args, "kind", ("max", "avg"), known, Chosen))
-
-
 #: The emitter of each op whose macro takes more than its arguments.
-EMITTERS: dict[str, Callable[[Args, Place], Layer]] = {
+EMITTERS: Emitters = {
     "conv": _conv,
     "depthwise_conv": _depthwise_conv,
     "separable_conv": _separable_conv,
@@ -246,7 +209,8 @@ EMITTERS: dict[str, Callable[[Args, Place], Layer]] = {
     "bn": _bn,
     "max_pool": lambda args, place: Layer(_pool(args, place, average=False)),
     "avg_pool": lambda args, place: Layer(_pool(args, place, average=True)),
-    "pool": _either_pool,
     "gelu": _gelu,
     "pad": _pad,
 }
+_CASES: Cases = {**KINDS, "bn": [("variance", ("biased", "unbiased")), ("scale", (True, False))]}
+layer = partial(shared.layer, emitters=EMITTERS, cases=_CASES)

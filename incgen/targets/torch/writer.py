@@ -10,18 +10,16 @@ from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer
 from incgen.resolve import definitions as df
-from incgen.targets.shared.classes import code as classes
-from incgen.targets.shared.classes.code import Path, own
+from incgen.targets.shared.classes.code import Layer, Path, own
 from incgen.targets.shared.classes.scope import Scope
 from incgen.targets.shared.classes.writer import ClassWriter
-from incgen.targets.shared.code import Bind, Branches, Chosen, Code, Node, Op, Run
+from incgen.targets.shared.code import Bind, Branches, Code, Node, Op, Run
 from incgen.targets.shared.file import File
 from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import Place
 from incgen.targets.shared.values import TRUE, ZERO
-from incgen.targets.shared.windows import PADDING, SAME
 from incgen.targets.shared.writer import Flow
-from incgen.targets.torch.ops import Layer, layer
+from incgen.targets.torch.ops import layer
 from incgen.targets.torch.weights import Key, Start, kernels
 
 #: The comment on a scale that is written out.
@@ -65,16 +63,10 @@ class TorchWriter(ClassWriter):
         """Return an op as a module, whose arguments are in terms of this class."""
         if place.unit is not None and "init" in place.unit.args:
             args["init"] = call.args["init"]  # a use that sets another applies it itself
-        result = layer(call.op.name, args, place)
-        if place.unit is None or not place.unit.same:
-            return result
-        same = layer(call.op.name, {**args, "pad": SAME}, place)
-        is_word = ex.Call("isinstance", (PADDING, ex.Name("str")))
-        return replace(result, module=Chosen(is_word, same.module, result.module))
+        return layer(call.op.name, args, place)
 
-    def op_module(self, layer: classes.Layer, path: Path, name: str) -> Code:
+    def op_module(self, layer: Layer, path: Path, name: str) -> Code:
         """Return the constructor of an op for its place."""
-        assert isinstance(layer, Layer)
         starts = [Start(path, weight.path, weight) for weight in layer.weights]
         return self.begun(super().op_module(layer, path, name), starts, path, name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from incgen.language import expressions as ex
 from incgen.targets.shared.code import (
@@ -71,10 +71,12 @@ class Layer:
         module: Its constructor.
         apart: A function and a stock module that do the same, where the module would be a class
             of its own. A container needs the module; a forward method can call both.
+        weights: The parameters to initialise, if that takes statements.
     """
 
     module: Code
     apart: tuple[Op, Op] | None = None
+    weights: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

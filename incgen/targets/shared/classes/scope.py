@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TypeVar
 
 from incgen.base.source import Span
@@ -24,7 +25,7 @@ from incgen.targets.shared.classes.code import (
     kind_of,
     own,
 )
-from incgen.targets.shared.code import BOOL, FLOAT, Code, Node, Op, Type, parameters_in
+from incgen.targets.shared.code import BOOL, FLOAT, Chosen, Code, Node, Op, Type, parameters_in
 from incgen.targets.shared.elements import names_in
 from incgen.targets.shared.file import File
 from incgen.targets.shared.parameters import ARGUMENT_TYPES, type_of, values_of
@@ -33,6 +34,7 @@ from incgen.targets.shared.shaping import Shaper
 from incgen.targets.shared.symbols import Symbol, Unknown, parameters_for, sizes_of
 from incgen.targets.shared.units import Place, UnitForm
 from incgen.targets.shared.uses import Uses
+from incgen.targets.shared.windows import PADDING, SAME
 from incgen.targets.shared.writer import Flow
 
 T = TypeVar("T")
@@ -46,6 +48,8 @@ class Scope(Uses):
     """The state of one class."""
 
     labels_inside = False
+    #: Whether layers take the word for a padding as well as pixels.
+    takes_padding_words = False
 
     def __init__(
         self,
@@ -171,7 +175,18 @@ class Scope(Uses):
     def layer(self, call: df.OpCall, shape: Symbol) -> Layer:
         """Return an op as a module."""
         with self.known_at(call.span):
-            return self.op_layer(call, self.arguments(call, shape), self.place(call, shape))
+            args, place = self.arguments(call, shape), self.place(call, shape)
+            known = self.op_layer(call, args, place)
+            if place.unit is None or not place.unit.same:
+                return known
+            takes_both = (
+                isinstance(known.module, Op) and known.module.args.get("padding") == PADDING
+            )
+            if self.takes_padding_words and takes_both:
+                return known
+            same = self.op_layer(call, {**args, "pad": SAME}, place)
+            is_word = ex.Call("isinstance", (PADDING, ex.Name("str")))
+            return replace(known, module=Chosen(is_word, same.module, known.module))
 
     @abstractmethod
     def op_layer(self, call: df.OpCall, args: dict[str, df.ArgumentValue], place: Place) -> Layer:
