@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ class FlaxRunner(ClassRunner):
     target, method, settings = "flax", "__call__", staticmethod(settings)
     kind, word = jax.Array, "an array"
     base, stock = nnx.Module, (nnx.Conv, nnx.Linear, nnx.BatchNorm, nnx.Dropout)
-    has_channels_last = True
+    has_channels_last, in_training = True, ("deterministic", False)
     versions = f"Flax {flax.__version__} on JAX {jax.__version__}"
 
     def __init__(self, graph: Graph, source: str, dtype: str) -> None:
@@ -71,8 +71,11 @@ class FlaxRunner(ClassRunner):
         names = inspect.signature(getattr(maker, "func", maker).__init__).parameters
         return tuple(names)[1:-1]  # without `self` and `rngs`
 
-    def modules(self) -> list[tuple[str, Any]]:
-        return modules_of(self.made)
+    def constructed(self) -> Any:
+        return self.made
+
+    def modules(self, model: Any) -> list[tuple[str, Any]]:
+        return modules_of(model)
 
     def facts_of(self, model: Any) -> Facts:
         variables = variables_of(model)
@@ -104,21 +107,11 @@ class FlaxRunner(ClassRunner):
 
     # ------------------------------------------------------------ running
 
-    def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
-        def values(heads: bool) -> Values:
-            seen: list[Values] = []
-            self._passed(lambda: seen.append(self._recorded(self.tensor(x), inputs, heads)[1]))
-            return seen[0]
-
-        self.model.eval()
-        with self.kept("evaluation"):
-            main = values(heads=False)
-            if len(self.graph.outputs) == 1:
-                return main
-            # Only the network itself asks whether it is in training.
-            self.model.deterministic = False
-            also = values(heads=True)
-        return main.before(also)
+    def values(self, x: Array, inputs: bool, *, heads: bool) -> Values:
+        seen: list[Values] = []
+        run = partial(self.recorded, self.tensor(x), inputs, heads=heads)
+        self._passed(lambda: seen.append(run()[1]))
+        return seen[0]
 
     def called(self, x: Array) -> dict[str, Array]:
         self.model.eval()
@@ -128,33 +121,11 @@ class FlaxRunner(ClassRunner):
 
     def main_output(self, model: Any, x: Array) -> dict[str, Array]:
         """Return the single output of a model in evaluation."""
-        return self._arrays(self.named(model(self.tensor(x)), heads=False))
+        return self.arrays(self.named(model(self.tensor(x)), heads=False))
 
     def trained(self, x: Any, inputs: bool) -> tuple[dict[str, Any], Values]:
         self.model.train()
-        return self._recorded(x.value, inputs, heads=True)
-
-    def _recorded(self, x: Any, inputs: bool, heads: bool) -> tuple[dict[str, Any], Values]:
-        """Return the outputs, with or without heads, and the output of every module."""
-        places: dict[str, Any] = {}
-        taken: dict[str, tuple[Any, ...]] = {}
-
-        def keeping(path: str, module: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-            place = self.places.name_of(path)
-
-            def kept(*given: Any, **named: Any) -> Any:
-                output = call(*given, **named)
-                if place is not None and isinstance(output, jax.Array):
-                    places[place] = output
-                    taken[place] = tuple(value for value in given if isinstance(value, jax.Array))
-                return output
-
-            return kept
-
-        with self.calling(modules_of(self.model), keeping):
-            outputs = self.named(self.model(x), heads=heads)
-        given = {place: tuple(map(self._array, args)) for place, args in taken.items() if inputs}
-        return outputs, Values(self._arrays(outputs), self._arrays(places), given)
+        return self.recorded(x.value, inputs)
 
     @contextmanager
     def calling(
@@ -208,7 +179,7 @@ class FlaxRunner(ClassRunner):
     def statistics(self) -> dict[str, Array]:
         variables = variables_of(self.model).items()
         return {
-            key: self._array(variable[...])
+            key: self.array(variable[...])
             for key, variable in variables
             if isinstance(variable, nnx.BatchStat)
         }
@@ -235,7 +206,7 @@ class FlaxRunner(ClassRunner):
         return channels_first(value) if key == "input" else ours(value)
 
     def number(self, value: Any) -> Any:
-        return self._array(value)
+        return self.array(value)
 
     def trained_outputs(self, x: Any) -> dict[str, Any]:
         self.model.train()
@@ -321,16 +292,13 @@ class FlaxRunner(ClassRunner):
             array[...] = channels_first(np.asarray(actual))
         return result, gradients
 
-    def _array(self, value: Any) -> Array:
+    def array(self, value: Any) -> Array:
         """Return a value as an array; what is being traced gets its numbers after the pass."""
         if not isinstance(value, jax.core.Tracer):
             return channels_first(np.asarray(value))
         promise = channels_first(np.empty(value.shape, value.dtype))
         self.promised.append((promise, value))
         return promise
-
-    def _arrays(self, values: Mapping[str, Any]) -> dict[str, Array]:
-        return {name: self._array(value) for name, value in values.items()}
 
     def forget(self) -> None:
         self.programs.forget()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,24 @@ def settings() -> dict[str, Any]:
     }
 
 
+def array(value: Tensor) -> Array:
+    """Return a tensor as an array."""
+    copied: Array = value.detach().cpu().numpy().copy()
+    return copied
+
+
+def arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
+    """Return tensors as arrays."""
+    return {key: array(value) for key, value in tensors.items()}
+
+
 class TorchRunner(ClassRunner):
     """A generated module."""
 
     target, method, settings = "torch", "forward", staticmethod(settings)
     kind, word = Tensor, "a tensor"
     base, stock = nn.Module, (nn.Module,)
+    in_training, array = ("training", True), staticmethod(array)
     versions = f"PyTorch {torch.__version__.partition('+')[0]}"
 
     def __init__(self, graph: Graph, source: str, dtype: str) -> None:
@@ -84,8 +96,8 @@ class TorchRunner(ClassRunner):
     def seed(self, seed: int) -> None:
         torch.manual_seed(seed)
 
-    def modules(self) -> list[tuple[str, Any]]:
-        return [(name, module) for name, module in self.model.named_modules() if name]
+    def modules(self, model: nn.Module) -> list[tuple[str, Any]]:
+        return [(name, module) for name, module in model.named_modules() if name]
 
     def facts_of(self, model: nn.Module) -> Facts:
         state = {k: v for k, v in model.state_dict().items() if not k.endswith(_COUNTER)}
@@ -98,7 +110,7 @@ class TorchRunner(ClassRunner):
         preprocess = self.of_module("preprocess")
         # also on another device, where a CPU tensor does not work
         preprocess(torch.from_numpy(images).to("meta"))
-        return _array(preprocess(torch.from_numpy(images)))
+        return array(preprocess(torch.from_numpy(images)))
 
     # ------------------------------------------------------------ files of weights
 
@@ -122,27 +134,9 @@ class TorchRunner(ClassRunner):
 
     # ------------------------------------------------------------ running
 
-    def evaluate(self, x: Array, *, inputs: bool = False) -> Values:
-        self.model.eval()
-        before = self.counters()
-        with torch.no_grad(), self.kept("evaluation"):
-            values = self._evaluated(x, inputs)
-        if self.counters() != before:
-            raise RunFault("it counts batches in evaluation mode")
-        return values
-
-    def _evaluated(self, x: Array, inputs: bool) -> Values:
-        """Run the model as it is, and again with the heads, which it omits in evaluation."""
-        if len(self.graph.outputs) == 1:
-            return self._recorded(self.tensor(x), inputs)[1]
-        itself = self._recorded(self.tensor(x), inputs, heads=False)[1]
-        # Only the network itself asks whether it is in training.
-        self.model.training = True
-        try:
-            also = self._recorded(self.tensor(x), inputs)[1]
-        finally:
-            self.model.training = False
-        return itself.before(also)
+    def values(self, x: Array, inputs: bool, *, heads: bool) -> Values:
+        with torch.no_grad():
+            return self.recorded(self.tensor(x), inputs, heads=heads)[1]
 
     def called(self, x: Array) -> dict[str, Array]:
         return self.main_output(self.model.eval(), x)
@@ -156,37 +150,19 @@ class TorchRunner(ClassRunner):
         self.model.train()
         self.steps += 1
         torch.manual_seed(UNUSUAL + self.steps)  # random values differ in each step
-        result = self._recorded(x, inputs)
+        result = self.recorded(x, inputs)
         if torch.initial_seed() != UNUSUAL + self.steps:
             raise RunFault("it sets the seed of PyTorch's random numbers in training")
         return result
 
-    def _recorded(
+    def recorded(
         self, x: Tensor, inputs: bool, *, heads: bool = True
     ) -> tuple[dict[str, Tensor], Values]:
-        """Return the outputs, with or without heads, and the output of every module."""
-        places: dict[str, Array] = {}
-        taken: dict[str, tuple[Array, ...]] = {}
-
-        def keep(place: str) -> Callable[[nn.Module, Any, Any], None]:
-            def hook(module: nn.Module, given: Any, output: Any) -> None:
-                if isinstance(output, Tensor):
-                    places[place] = _array(output)
-                    if inputs:
-                        taken[place] = tuple(_array(v) for v in given if isinstance(v, Tensor))
-
-            return hook
-
-        named = ((self.places.name_of(n), m) for n, m in self.model.named_modules() if n)
         before = x.detach().clone()
-        with ExitStack() as stack:
-            for place, submodule in named:
-                if place is not None:
-                    stack.callback(submodule.register_forward_hook(keep(place)).remove)
-            outputs = self.named(self.model(x), heads=heads)
+        result = super().recorded(x, inputs, heads=heads)
         if not torch.equal(before, x):
             raise RunFault("it changes its input")
-        return outputs, Values(arrays(outputs), places, taken)
+        return result
 
     def layers(self, model: nn.Module) -> list[tuple[str, Any]]:
         return [
@@ -227,7 +203,7 @@ class TorchRunner(ClassRunner):
         return tuple(value.shape)
 
     def ours(self, key: str, value: Tensor) -> Array:
-        return _array(value)
+        return array(value)
 
     def trained_outputs(self, x: Tensor) -> dict[str, Tensor]:
         return self.named(self.model.train()(x))
@@ -269,13 +245,3 @@ class TorchRunner(ClassRunner):
 
     def forget(self) -> None:
         torch.compiler.reset()
-
-
-def _array(value: Tensor) -> Array:
-    array: Array = value.detach().cpu().numpy().copy()
-    return array
-
-
-def arrays(tensors: Mapping[str, Tensor]) -> dict[str, Array]:
-    """Return tensors as arrays."""
-    return {key: _array(value) for key, value in tensors.items()}
