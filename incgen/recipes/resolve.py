@@ -20,12 +20,12 @@ from incgen.syntax.loader import LoadedFile
 
 #: The deepest chain of recipes that are made `from` each other.
 _MAX_DEPTH = 20
-#: What must be stated, with a line to type.
+#: What must be stated, in words and as a line to type.
 _REQUIRED = {
-    "length": "`epochs 24` or `steps 50000`",
-    "batch": "`batch 32`",
-    "optimizer": "`optimizer sgd momentum=0.9`",
-    "rate": "`rate 0.1 -> cosine`",
+    "length": ("how long it trains", "`epochs 24` or `steps 50000`"),
+    "batch": ("its batch", "`batch 32`"),
+    "optimizer": ("its optimiser", "`optimizer sgd momentum=0.9`"),
+    "rate": ("its learning rate", "`rate 0.1 -> cosine`"),
 }
 
 
@@ -91,9 +91,9 @@ class RecipeResolver:
         said = self._what_it_says(self.loaded, item, ())
         if said is None:
             return None
-        lacks = [line for key, line in _REQUIRED.items() if key not in said.values]
-        for line in lacks:
-            message = f"the recipe `{item.name.text}` does not say {_LACKS[line]}"
+        lacks = [words for key, words in _REQUIRED.items() if key not in said.values]
+        for what, line in lacks:
+            message = f"the recipe `{item.name.text}` does not say {what}"
             self.report.error(Code.MISSING_SETTING, item.name.span, message, help=f"add {line}")
         if lacks:
             return None
@@ -307,13 +307,6 @@ class RecipeResolver:
         return self._values[id(loaded)]
 
 
-_LACKS = dict(
-    zip(
-        _REQUIRED.values(),
-        ("how long it trains", "its batch", "its optimiser", "its learning rate"),
-        strict=True,
-    )
-)
 _DEFAULTS: dict[str, Any] = {
     "shuffle": rp.Shuffle("full", None),
     "loss": rp.Loss(0.0, None),

@@ -11,7 +11,7 @@ from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
 from incgen.targets.keras.code import Function, Layer, Step, Title
 from incgen.targets.keras.ops import several, steps
-from incgen.targets.keras.uses import Calls
+from incgen.targets.keras.scope import Scope
 from incgen.targets.shared import text
 from incgen.targets.shared.code import (
     Applied,
@@ -36,7 +36,7 @@ from incgen.targets.shared.writer import Flow
 _X, _INPUTS, _NAME = map(ex.Name, ("x", "inputs", "name"))
 
 
-class FunctionWriter(Calls):
+class FunctionWriter(Scope):
     """Writes one function."""
 
     # ------------------------------------------------------------ whole functions

@@ -30,36 +30,31 @@ def ranks_differ(span: Span) -> SpecError:
     return SpecError([Diagnostic(Code.UNDECIDED, message, span, help=help_)])
 
 
-def is_free(formula: Expression) -> bool:
+def _is_free(formula: Expression) -> bool:
     """Return whether a formula does not depend on the size before."""
     return PROBE.name not in parameters_in(formula)
 
 
-def difference(behind: Expression) -> Expression | None:
+def _difference(behind: Expression) -> Expression | None:
     """Return what an iteration adds, if that is the same every time."""
     if behind == PROBE:
         return ZERO
     if isinstance(behind, ex.Binary) and behind.operator == "+":
         for inner, other in ((behind.left, behind.right), (behind.right, behind.left)):
-            grown = difference(inner)
-            if grown is not None and is_free(other):
+            grown = _difference(inner)
+            if grown is not None and _is_free(other):
                 return grown + other
-    if isinstance(behind, ex.Binary) and behind.operator == "-" and is_free(behind.right):
-        grown = difference(behind.left)
+    if isinstance(behind, ex.Binary) and behind.operator == "-" and _is_free(behind.right):
+        grown = _difference(behind.left)
         return None if grown is None else grown - behind.right
     return None
 
 
-def times_of(count: Expression, size: Expression) -> Expression:
-    """Return the product of a count and a size, with a number in front."""
-    return count * size if ex.literal(size) is None else size * count
-
-
-def factor(behind: Expression) -> Expression | None:
+def _factor(behind: Expression) -> Expression | None:
     """Return the factor of an iteration, if that is the same every time."""
     if isinstance(behind, ex.Binary) and behind.operator == "*":
         for inner, other in ((behind.left, behind.right), (behind.right, behind.left)):
-            if inner == PROBE and is_free(other):
+            if inner == PROBE and _is_free(other):
                 return other
     return None
 
@@ -80,18 +75,19 @@ def after_all(behind: Expression, first: Expression, count: Expression, axis: st
     """Return a size after the last iteration."""
     if ex.substitute(behind, {PROBE.name: first}, {}) == first:
         return first
-    grown = difference(behind)
+    grown = _difference(behind)
     if grown is not None:
-        return first + times_of(count, grown)
+        # a number stands in front
+        return first + (count * grown if ex.literal(grown) is None else grown * count)
     times = ex.literal(count)
     if isinstance(times, int) and times <= _FOLLOWED and ex.literal(first) is not None:
         size = first
         for _ in range(times):
             size = ex.substitute(behind, {PROBE.name: size}, {})
         return size
-    if is_free(behind):
+    if _is_free(behind):
         return behind if times else ex.choice(ex.binary("==", count, ZERO), first, behind)
-    multiplied = factor(behind)
+    multiplied = _factor(behind)
     if multiplied is not None:
         return first * ex.binary("**", multiplied, count)
     what = f"there is no simple formula for the {axis} after this `repeat`"

@@ -6,7 +6,7 @@ computed only when something needs them, that seldom happens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,19 +21,15 @@ from incgen.resolve.written import mapped
 from incgen.targets.shared.growth import (
     PROBE,
     after_all,
-    difference,
-    factor,
-    is_free,
     ranks_differ,
     steady,
-    times_of,
     vector_in_repeat,
 )
 from incgen.targets.shared.outputs import joined, op_output
 from incgen.targets.shared.parameters import (
     values_of,
 )
-from incgen.targets.shared.symbols import Lookup, Symbol, parameters_for, sizes_of
+from incgen.targets.shared.symbols import Lookup, Symbol, Unknown, parameters_for, sizes_of
 from incgen.targets.shared.values import (
     ZERO,
     Args,
@@ -229,33 +225,19 @@ class Shaper:
         def last(axis: str) -> Expression:
             return after_all(behind(axis), shape.size(axis), count, axis)
 
-        channels, change = self._channels(behind("channels"), shape, index)
+        first, now, change = shape.channels, behind("channels"), None
+        try:
+            channels = after_all(now, first, index, "channels")
+        except Unknown:
+            channels = ex.Parameter("in_channels")
+            change = ex.substitute(now, {PROBE.name: channels}, {})
 
         def before(axis: str) -> Expression:
-            return (
-                channels() if axis == "channels" else steady(behind(axis), shape.size(axis), axis)
-            )
+            if axis == "channels":
+                return channels
+            return steady(behind(axis), shape.size(axis), axis)
 
         return Progress(Symbol(shape.is_map, before), Symbol(shape.is_map, last), change)
-
-    def _channels(
-        self, behind: Expression, shape: Symbol, index: Expression
-    ) -> tuple[Callable[[], Expression], Expression | None]:
-        """Return the channels before an iteration, or how an iteration changes them."""
-        first = shape.channels
-        if ex.substitute(behind, {PROBE.name: first}, {}) == first:
-            return lambda: first, None
-        if is_free(behind):
-            return lambda: ex.choice(ex.binary("==", index, ZERO), first, behind), None
-        grown = difference(behind)
-        if grown is not None:
-            return lambda: first + times_of(index, grown), None
-        multiplied = factor(behind)
-        if multiplied is not None:
-            return lambda: first * ex.binary("**", multiplied, index), None
-        return lambda: ex.Parameter("in_channels"), ex.substitute(
-            behind, {PROBE.name: ex.Parameter("in_channels")}, {}
-        )
 
 
 def resolved(value: df.ArgumentValue, shape: Symbol) -> df.ArgumentValue:

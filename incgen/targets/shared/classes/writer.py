@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
@@ -50,8 +49,6 @@ def returning(statements: list[Node], result: Code) -> list[Node]:
 class ClassWriter(Bodies):
     """Writes one class."""
 
-    #: What a class that is a list appends its modules to.
-    holder: ClassVar[str] = "self"
     base = "module"
     outer: tuple[str, ...] = ()  # the variables of `forward` that hold outer values
 
@@ -183,7 +180,7 @@ class ClassWriter(Bodies):
 
     def append(self, module: Code) -> None:
         """Append a module to the class, which is a list."""
-        self.init.append(Op("append", {"target": self.holder, "module": module}))
+        self.init.append(Op("append", {"target": "self", "module": module}))
         self.busy.clear()
 
     def listed(self, chain: df.Chain, flow: Flow) -> Flow:
@@ -194,7 +191,7 @@ class ClassWriter(Bodies):
             with self.inside():
                 built = self.built(element, origin_flow.shape, (str(number),))
             self.append(built.module)
-            code = built.call(ex.Item(self.holder, number), origin_flow.code)
+            code = built.call(ex.Item("self", number), origin_flow.code)
             out = self.behind(element, origin_flow.shape)
             flow = self.bind(Flow(code, out), "x")
         return flow
@@ -219,4 +216,4 @@ class ClassWriter(Bodies):
         if self.base == "list":
             module = self.values.take("module")
             step = Bind("x", built.call(ex.Name(module), X))
-            self.forward += [Loop(module, ex.Name(self.holder), (step,)), Return(X)]
+            self.forward += [Loop(module, ex.Name("self"), (step,)), Return(X)]
