@@ -843,7 +843,7 @@ def test_templates_are_listed_printed_and_copied(incgen: Runner) -> None:
     assert Path("mine/torch/helpers/Scale.py.jinja").read_text("utf-8") == text
 
     again = incgen("templates", "torch", "helpers/Scale.py.jinja", "-o", "mine")
-    assert (again.code, "already exists" in again.err) == (2, True)
+    assert (again.code, "exists: overwrite it with --force" in again.err) == (2, True)
     assert incgen("templates", "torch", "Scale").code == 2
 
 

@@ -29,7 +29,7 @@ def templates(target: str, files: Sequence[str], output: str | None, force: bool
     incgen's own.
     """
     from incgen import api
-    from incgen.base.files import OutputError, replace
+    from incgen.base.files import check_new, replace
     from incgen.targets.shared.templates import places_of
 
     (chosen,) = api.find_targets([target])
@@ -48,10 +48,8 @@ def templates(target: str, files: Sequence[str], output: str | None, force: bool
         print_text("".join(texts) if files else "".join(f"{name}\n" for name in sorted(shipped)))
         return OK
     copies = {Path(output, chosen.name, name): shipped[name] for name in files or sorted(shipped)}
-    there = [path for path in copies if path.exists()]
-    if there and not force:
-        help_ = "choose another folder, or overwrite it with --force"
-        raise OutputError(f"`{there[0].as_posix()}` already exists: {help_}")
+    for path in copies:
+        check_new(path, force=force)
     for path, source in copies.items():
         replace(path, source.read_bytes())
         say(f"wrote {path.as_posix()}")

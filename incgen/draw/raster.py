@@ -7,6 +7,8 @@ as wide as Helvetica's.
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from incgen.base.modules import needs
 from incgen.draw.view import DrawError
 
@@ -27,11 +29,7 @@ def png(svg: str, *, width: float, height: float) -> bytes:
             f"the drawing is {width:.0f} x {height:.0f} pixels, too large for a PNG: "
             "write an SVG, a PDF or HTML, or show less with --depth"
         )
-    try:
-        import vl_convert
-    except ModuleNotFoundError as error:
-        raise DrawError(f"a PNG {needs(error, 'draw')}") from None
-    return bytes(vl_convert.svg_to_png(svg, scale=SCALE))
+    return bytes(_library("PNG").svg_to_png(svg, scale=SCALE))
 
 
 def pdf(svg: str) -> bytes:
@@ -40,8 +38,12 @@ def pdf(svg: str) -> bytes:
     Raises:
         DrawError: The library is missing.
     """
+    return bytes(_library("PDF").svg_to_pdf(svg))
+
+
+def _library(what: str) -> ModuleType:
     try:
         import vl_convert
     except ModuleNotFoundError as error:
-        raise DrawError(f"a PDF {needs(error, 'draw')}") from None
-    return bytes(vl_convert.svg_to_pdf(svg))
+        raise DrawError(f"a {what} {needs(error, 'draw')}") from None
+    return vl_convert

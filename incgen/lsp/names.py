@@ -306,7 +306,7 @@ class _Reader:
                 yield from self.value(attribute.value, parameters)
 
     def value(self, value: st.Argument, parameters: _Names) -> Iterator[Occurrence]:
-        for name in _names(value):
+        for name in st.names_in(value):
             if name.span is None:
                 continue
             text = name.text
@@ -350,7 +350,7 @@ class _Reader:
         for attribute in call.attributes:
             yield Occurrence(attribute.name.span, Role.ATTRIBUTE, around=call)
         for value in (*call.positional, *(attribute.value for attribute in call.attributes)):
-            for name in _names(value):
+            for name in st.names_in(value):
                 if name.text in _OF_RECIPES and name.span is not None:
                     yield Occurrence(name.span, Role.WORD, around=call)
                 elif name.text in self.names.constants:
@@ -367,24 +367,3 @@ class _Reader:
             used = next((f for f in files if f.source == network.span.source), None)
             constants = Names(used).constants
         return {**constants, **self.names.parameters(network)}
-
-
-def _names(value: st.Argument) -> Iterator[ex.Name]:
-    """Yield the names in an argument, each once."""
-    match value:
-        case st.Window():
-            parts: list[ex.Expression] = [value.height, value.width]
-            strides = (value.stride_height, value.stride_width)
-            parts += [s for s in strides[: 1 if strides[0] is strides[1] else 2] if s is not None]
-            for part in parts:
-                yield from ex.names(part)
-        case st.Items():
-            for item in value.values:
-                yield from _names(item)
-        case st.Applied():
-            for argument in value.arguments:
-                yield from ex.names(argument)
-        case st.Text():
-            return
-        case _:
-            yield from ex.names(value)

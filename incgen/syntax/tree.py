@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from incgen.base.source import Located
+from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.language.expressions import names as expression_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,12 +318,29 @@ def recipe_names(spec: Spec) -> set[str]:
                     values += call.positional
                     attributes += call.attributes
         values += [attribute.value for attribute in attributes]
-        for value in values:
-            parts = value.values if isinstance(value, Items) else (value,)
-            for part in parts:
-                if not isinstance(part, (Window, Text, Items, Applied)):
-                    names |= {name.text for name in expression_names(part)}
+        names |= {name.text for value in values for name in names_in(value)}
     return names
+
+
+def names_in(value: Argument) -> Iterator[ex.Name]:
+    """Yield the names in an argument, each once."""
+    match value:
+        case Window():
+            parts: list[Expression] = [value.height, value.width]
+            strides = (value.stride_height, value.stride_width)
+            parts += [s for s in strides[: 1 if strides[0] is strides[1] else 2] if s is not None]
+            for part in parts:
+                yield from ex.names(part)
+        case Items():
+            for item in value.values:
+                yield from names_in(item)
+        case Applied():
+            for argument in value.arguments:
+                yield from ex.names(argument)
+        case Text():
+            return
+        case _:
+            yield from ex.names(value)
 
 
 def choice_of_heads(statement: Statement | Input | Aux) -> Conditional | None:
