@@ -672,6 +672,26 @@ async def test_a_name_that_would_clash_is_refused(
     assert refused.value.message == reason
 
 
+@pytest.mark.parametrize(
+    ("mark", "name", "reason"),
+    [
+        ("head {", "output", "the output and a head are both called `output`"),
+        ("r for", "s", "the recipe `s` is defined twice"),
+    ],
+)
+async def test_a_clash_is_found_wherever_it_shows(
+    opened: Callable[..., Editor], mark: str, name: str, reason: str
+) -> None:
+    """That of outputs shows only in the graph, which is not made for all names."""
+    head = "    aux head {\n        global_avg_pool\n        dense 2\n    }\n    add {"
+    text = NET.replace("    add {", head).replace("    logits: ", "    ")
+    recipes = "".join(f"recipe {name} for net {{\n    epochs 1\n}}\n" for name in "rs")
+    with pytest.raises(JsonRpcException) as refused:
+        await renamed(opened(text + recipes), mark, name)
+
+    assert refused.value.message == reason
+
+
 async def test_what_comes_with_incgen_is_not_renamed(opened: Callable[..., Editor]) -> None:
     net = opened('use conv_bn from "incgen:parts/inception.inc"\n')
     params = lsp.PrepareRenameParams(net.document, net.at("conv_bn"))

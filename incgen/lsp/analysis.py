@@ -15,6 +15,8 @@ from incgen.graph.nodes import Graph, Node
 from incgen.graph.receptive import Field, receptive_fields
 from incgen.lsp.names import Names
 from incgen.lsp.positions import file_of
+from incgen.recipes.resolve import RecipeResolver
+from incgen.resolve.program import resolve
 from incgen.syntax.loader import LoadedFile, load_around_faults
 
 
@@ -78,16 +80,17 @@ class Analysis:
         return refusals(self.graph) if self.graph is not None else []
 
 
-def analyse(path: Path, text: str, texts: Mapping[Path, str]) -> Analysis:
+def analyse(path: Path, text: str, texts: Mapping[Path, str], *, expand: bool = True) -> Analysis:
     """Read, resolve and expand a text as far as it goes.
 
     Args:
         path: The file that the text is meant for.
         text: The text itself.
         texts: The texts of other files that are open, by their resolved paths.
+        expand: Whether to make the graph, which takes longest and depends on no names but labels.
     """
     try:
-        analysis = _analysed(path, text, texts)
+        analysis = _analysed(path, text, texts, expand)
         _ = (
             analysis.names.occurrences,
             analysis.nodes,
@@ -100,12 +103,16 @@ def analyse(path: Path, text: str, texts: Mapping[Path, str]) -> Analysis:
         return Analysis(SourceFile(path.as_posix(), text), None, (), None)
 
 
-def _analysed(path: Path, text: str, texts: Mapping[Path, str]) -> Analysis:
+def _analysed(path: Path, text: str, texts: Mapping[Path, str], expand: bool) -> Analysis:
     report = Reporter()
     loaded = load_around_faults(path, text, texts, report)
     if loaded is None or report.failed:
         source = loaded.source if loaded is not None else SourceFile(path.as_posix(), text)
         return Analysis(source, loaded, tuple(report.diagnostics), None, parsed=False)
+    if not expand:
+        resolve(loaded, {}, report)
+        RecipeResolver(loaded, report).all()
+        return Analysis(loaded.source, loaded, tuple(report.diagnostics), None)
     try:
         graph, faults = check_loaded(loaded)
     except SpecError as error:  # of a recipe

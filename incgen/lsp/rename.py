@@ -16,7 +16,7 @@ from lsprotocol import types as lsp
 
 from incgen.base.diagnostics import Severity
 from incgen.lsp.analysis import analyse
-from incgen.lsp.names import Names, Occurrence, Symbol
+from incgen.lsp.names import Names, Occurrence, Role, Symbol
 from incgen.lsp.navigation import uses_in
 from incgen.lsp.positions import Places, file_of
 from incgen.lsp.view import View
@@ -98,9 +98,11 @@ def _check(
     symbol: Symbol,
 ) -> None:
     """Refuse a name that leads to an error in a file, or changes what another name refers to."""
-    after = analyse(path, new[path], {**texts, **new})
+    expand = symbol.role is Role.LABEL
+    after = analyse(path, new[path], {**texts, **new}, expand=expand)
     errors = [fault for fault in after.diagnostics if fault.severity is Severity.ERROR]
-    known = Counter(d.code for d in (analyse(path, text, texts).diagnostics if errors else ()))
+    faults = analyse(path, text, texts, expand=expand).diagnostics if errors else ()
+    known = Counter(fault.code for fault in faults)
     for fault in errors:
         known[fault.code] -= 1
         if known[fault.code] < 0:
