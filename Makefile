@@ -31,7 +31,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-INSTALL := $(PIP) install -qq --progress-bar off --constraint constraints.txt
+# Modules are compiled when they are imported, which most of the frameworks' never are.
+INSTALL := $(PIP) install -qq --progress-bar off --no-compile --constraint constraints.txt
 
 # They depend on torchvision's own build of torch and on much that is not used here. tf_keras is for
 # tf_slim.
