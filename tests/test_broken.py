@@ -28,7 +28,7 @@ from fuzzing.broken.corpus import corpus
 from fuzzing.broken.guard import Bounds
 from fuzzing.broken.report import Report
 from fuzzing.broken.shrink import shrunk
-from fuzzing.broken.trial import Outcome, Subject, tried
+from fuzzing.broken.trial import Outcome, tried
 from incgen.base import files
 from incgen.syntax import explaining
 from incgen.targets.shared import text as target_text
@@ -361,9 +361,3 @@ def test_a_kept_input_comes_back(tmp_path: Path) -> None:
     assert cases.keep(plain, tmp_path, "plain").suffix == ".inc"
     for case in (plain, other):
         assert cases.kept(cases.keep(case, tmp_path, "case")) == case
-
-
-def test_planted_is_a_subject() -> None:
-    subject: Subject = Planted("hang")
-
-    assert subject.make(3).data.endswith(b"bad")

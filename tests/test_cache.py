@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,9 +55,24 @@ def tables_work() -> bool:
     return bool(tables.parse(SPEC, start="start")[0] == expected)
 
 
-def make_tables() -> None:
-    build = Builder()
-    parser._tables(build, Lines(build.span_of))
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the entry with the tables of the parser, which are made once."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INCGEN_CACHE", str(folder))
+        cache._folder.cache_clear()
+        build = Builder()
+        parser._tables(build, Lines(build.span_of))
+    (entry,) = folder.iterdir()
+    return entry
+
+
+@pytest.fixture
+def entry(made: Path, place: Path) -> Path:
+    """Return a copy of it in the folder of the test."""
+    place.mkdir()
+    return Path(shutil.copy(made, place))
 
 
 def test_what_is_kept_comes_back(place: Path) -> None:
@@ -92,9 +108,7 @@ def test_tables_are_made_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("length", [0, 1, 17, 20, 63, 64, 65, 1000, -1])
-def test_a_truncated_entry_is_made_again(place: Path, length: int) -> None:
-    make_tables()
-    (entry,) = place.iterdir()
+def test_a_truncated_entry_is_made_again(entry: Path, length: int) -> None:
     whole = entry.read_bytes()
     entry.write_bytes(whole[:length])
 
@@ -115,22 +129,18 @@ def test_a_flipped_bit_is_seen_wherever_it_is(place: Path) -> None:
 
 @pytest.mark.parametrize("value", [None, 1, [], {}, {"data": 1}, {"data": {"options": {}}}])
 def test_an_entry_that_is_whole_but_of_something_else_is_made_again(
-    place: Path, value: object
+    entry: Path, value: object
 ) -> None:
-    make_tables()
-    (entry,) = place.iterdir()
     cache.store(entry.name, value)
 
     assert tables_work()
 
 
-def test_a_pickle_in_the_cache_is_no_entry(place: Path) -> None:
+def test_a_pickle_in_the_cache_is_no_entry(place: Path, entry: Path) -> None:
     class Runs:
         def __reduce__(self) -> tuple[object, tuple[object, ...]]:
             return os.mkdir, (str(place / "ran"),)
 
-    make_tables()
-    (entry,) = place.iterdir()
     head, data = entry.read_bytes()[:64], pickle.dumps(Runs())
     for content in (data, head + data, cache.digest(data).encode("ascii") + data):
         entry.write_bytes(content)

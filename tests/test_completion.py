@@ -87,7 +87,7 @@ def test_the_script_of_a_shell(shell: str) -> None:
     assert "_INCGEN_COMPLETE=" in done.output and f"{shell}_complete" in done.output
     program = shutil.which(shell)
     if program is None:
-        return
+        pytest.skip(f"needs {shell}")
     checked = subprocess.run(
         [program, "-n"], input=done.output, capture_output=True, text=True, check=False
     )

@@ -40,7 +40,7 @@ SPECS = sorted((ROOT / "specs").glob("*.inc"))
 #: Networks on which rules of layout are tried beside the shipped ones: those with every statement.
 OTHERS = [SMALL, *sorted((ROOT / "tests" / "random").glob("*.inc"))]
 #: Networks that every run tries opened and in the other direction.
-OFTEN = ("bn_inception", "inception_v4", "xception")
+OFTEN = ("bn_inception", "xception")
 RANDOM = 8  # of other networks, some of which are refused
 VIEWS = {
     "folded": View(),

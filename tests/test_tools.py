@@ -17,19 +17,30 @@ from tools import (
     Subject,
     Tool,
     Variant,
+    features,
     hold,
     int8_pt2e,
+    int8_qat,
     on_jax,
     on_torch,
+    onnx,
     outcome,
     table,
+    tflite,
     variants,
 )
 
 #: A single block, on which all but the tools that start a process or read much run quickly.
 SMALL = Variant("inception_v1_block", None)
 SLOW = (int8_pt2e, on_torch, on_jax)
-QUICK = [tool for tools in TOOLS.values() for tool in tools if tool not in SLOW]
+#: Those that no other test runs; the others are tried on small networks elsewhere.
+OFTEN = (features, int8_qat, onnx, tflite)
+QUICK = [
+    pytest.param(tool, marks=() if tool in OFTEN else pytest.mark.slow)
+    for tools in TOOLS.values()
+    for tool in tools
+    if tool not in SLOW
+]
 
 
 @pytest.fixture(scope="module")

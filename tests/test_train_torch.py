@@ -62,7 +62,7 @@ def forms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_golden(imported: Callable[..., Any], update_goldens: bool, tmp_path: Path) -> None:
+def test_golden(update_goldens: bool, tmp_path: Path) -> None:
     source = scripts.built(tmp_path, spec(), "torch").read_text("utf-8").partition("\n")[2]
     golden = GOLDEN / "train_small_r_torch.py"
     if update_goldens:
