@@ -35,7 +35,6 @@ from incgen.syntax.loader import LoadedFile
 from incgen.syntax.loader import load as load_file
 
 if TYPE_CHECKING:
-    from incgen.graph.calls import Calls
     from incgen.output import GeneratedFile
     from incgen.recipes.recipe import Recipe
     from incgen.targets import Target
@@ -355,24 +354,6 @@ def find_with_onnx(
     code = [name for name in names if name != ONNX]
     targets = find_targets(code, style) if code or not names else []
     return targets, [*(target.name for target in targets), *([ONNX] if ONNX in names else [])]
-
-
-def calls_of(graph: Graph, names: Sequence[str]) -> dict[str, Calls]:
-    """Return what each of some frameworks calls the layers of a network, by their names.
-
-    Raises:
-        RequestError: There is no such target.
-        SpecError: One cannot express the network.
-    """
-    if not names:
-        return {}
-    targets, known = find_with_onnx(names)
-    calls = {target.name: target.calls(graph) for target in targets}
-    if len(known) > len(targets):
-        from incgen.onnx import naming
-
-        calls[known[-1]] = naming.calls(graph)
-    return calls
 
 
 def emit_all(graph: Graph, targets: Sequence[Target]) -> dict[str, str]:

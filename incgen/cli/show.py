@@ -101,7 +101,7 @@ def show(
         from incgen.inference import deployed
 
         graph = deployed(graph, deploy)
-    from incgen.api import calls_of
+    from incgen.calling import calls_of
 
     print_text(_network(graph, view, form, calls_of(graph, targets)))
     return OK

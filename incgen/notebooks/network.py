@@ -209,7 +209,7 @@ class Network:
         Raises:
             RequestError: There is no such column or target.
         """
-        from incgen.api import calls_of
+        from incgen.calling import calls_of
         from incgen.notebooks.tables import table
         from incgen.show.columns import ColumnError
         from incgen.show.sheet import View, sheet
