@@ -17,6 +17,27 @@ from incgen.lsp.symbols import folds, symbols
 
 def register(server: Server) -> None:
     """Answer them."""
+    _about_names(server)
+    server.answer_at(lsp.TEXT_DOCUMENT_HOVER, hover)
+    signing = lsp.SignatureHelpOptions(trigger_characters=[" ", "="])
+    server.answer_at(lsp.TEXT_DOCUMENT_SIGNATURE_HELP, signature, signing)
+    server.answer_at(lsp.TEXT_DOCUMENT_DEFINITION, definition)
+    server.answer_at(lsp.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT, highlights)
+    server.answer_of(lsp.TEXT_DOCUMENT_DOCUMENT_SYMBOL, symbols)
+    server.answer_of(lsp.TEXT_DOCUMENT_FOLDING_RANGE, folds)
+    server.answer_of(lsp.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, highlighted, LEGEND)
+
+    @server.feature(lsp.TEXT_DOCUMENT_INLAY_HINT)
+    async def hinted(params: lsp.InlayHintParams) -> list[lsp.InlayHint] | None:
+        view = await server.documents.view(params.text_document.uri)
+        if view is None:
+            return None
+        inlays = hints(view, params.range.start.line, params.range.end.line)
+        wanted = {None: server.shapes, lsp.InlayHintKind.Parameter: server.parameters}
+        return [hint for hint in inlays if wanted.get(hint.kind, True)]
+
+
+def _about_names(server: Server) -> None:
     documents = server.documents
 
     @server.feature(
@@ -41,21 +62,3 @@ def register(server: Server) -> None:
         files = await documents.apart(lambda: files_with(symbol, own, texts, roots))
         defines = params.context.include_declaration
         return references(symbol, files, documents.encoding, definitions=defines)
-
-    @server.feature(lsp.TEXT_DOCUMENT_INLAY_HINT)
-    async def hinted(params: lsp.InlayHintParams) -> list[lsp.InlayHint] | None:
-        view = await documents.view(params.text_document.uri)
-        if view is None:
-            return None
-        inlays = hints(view, params.range.start.line, params.range.end.line)
-        wanted = {None: server.shapes, lsp.InlayHintKind.Parameter: server.parameters}
-        return [hint for hint in inlays if wanted.get(hint.kind, True)]
-
-    server.answer_at(lsp.TEXT_DOCUMENT_HOVER, hover)
-    signing = lsp.SignatureHelpOptions(trigger_characters=[" ", "="])
-    server.answer_at(lsp.TEXT_DOCUMENT_SIGNATURE_HELP, signature, signing)
-    server.answer_at(lsp.TEXT_DOCUMENT_DEFINITION, definition)
-    server.answer_at(lsp.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT, highlights)
-    server.answer_of(lsp.TEXT_DOCUMENT_DOCUMENT_SYMBOL, symbols)
-    server.answer_of(lsp.TEXT_DOCUMENT_FOLDING_RANGE, folds)
-    server.answer_of(lsp.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, highlighted, LEGEND)
