@@ -649,7 +649,7 @@ def test_weights_that_do_not_fit(imported: Callable[..., Any], tmp_path: Path) -
 
     with pytest.raises(SystemExit) as stopped:
         module.load_weights(made(module.Small), tmp_path / "other.safetensors", [])
-    for part in ("missing: conv1.bn.bias", "unexpected: more", "unexpected: logits.weight"):
+    for part in ("missing: conv1.bn.bias", "unexpected: more", "misshapen: logits.weight"):
         assert part in str(stopped.value)
 
 

@@ -19,7 +19,8 @@ class Pass:
     name: str  #: What users write
     does: str  #: One sentence
     condition: str  #: Where it applies
-    result: str  #: What is true of a network behind it
+    parts: str  #: What it concerns
+    result: str  #: What is true of them behind it, in the docstring of a network
     find: Callable[[Graph], Edits]  #: Returns what it would do
 
 
@@ -47,14 +48,16 @@ _TABLE = (
         "heads",
         "leaves out auxiliary heads, and what only they need",
         "the network has heads, and names what only they need nowhere else",
-        "auxiliary heads are left out",
+        "auxiliary heads",
+        ", without {}",
         _heads,
     ),
     Pass(
         "dropout",
         "leaves out dropout",
         "everywhere",
-        "dropout is left out",
+        "dropout",
+        ", without {}",
         _dropout,
     ),
     Pass(
@@ -62,7 +65,8 @@ _TABLE = (
         "folds a constant factor into the layer in front",
         "a convolution or dense layer is in front, also behind `pad`, `concat` or an average "
         "pooling, and nothing else takes its output",
-        "constant factors are folded into the layers in front",
+        "constant factors",
+        "; {} are folded into the layers before them",
         fold.scales,
     ),
     Pass(
@@ -70,7 +74,8 @@ _TABLE = (
         "moves a 1x1 convolution in front of an average pooling",
         "the pooling has stride 1, and counts no border if the convolution has a bias; the "
         "convolution has fewer outputs than inputs; nothing else takes the pooling's output",
-        "1x1 convolutions stand in front of the average poolings that they followed",
+        "1x1 convolutions",
+        "; {} come before the average poolings that they followed",
         pooling.projections,
     ),
     Pass(
@@ -78,7 +83,8 @@ _TABLE = (
         "folds a batch normalisation into the layer in front",
         "a convolution or dense layer is in front, also behind `concat` or an average pooling that "
         "counts no border, and nothing else takes its output",
-        "batch normalisations are folded into the layers in front",
+        "batch normalisations",
+        "; {} are folded into the layers before them",
         fold.norms,
     ),
 )

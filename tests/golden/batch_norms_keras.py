@@ -17,34 +17,40 @@ NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 @keras.saving.register_keras_serializable("batch_norms")
 class UnbiasedBatchNormalization(layers.BatchNormalization):
-    """Batch normalisation that averages unbiased variances, n / (n - 1) as large."""
+    """Batch normalisation that averages unbiased variances: n / (n - 1) * biased."""
+
+    replicas = 1  # devices, if it is synchronized
 
     def call(self, inputs, training=None, mask=None):
         kept = self.momentum * self.moving_variance
         outputs = super().call(inputs, training=training, mask=mask)
         if training and self.trainable:
             added = self.moving_variance - kept
-            n = ops.size(inputs) // inputs.shape[-1] * getattr(self, "replicas", 1)
+            n = ops.size(inputs) // inputs.shape[-1] * self.replicas
             self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
         return outputs
 
 
 def batch_norms(input_shape=(6, 5, 3), name="batch_norms"):
-    """Return a model of (N, 6, 5, 3) to (N, 4)."""
+    """Return a model that maps (N, H, W, 3) to (N, 4)."""
     inputs = keras.Input(input_shape, name="input")
     x = UnbiasedBatchNormalization(epsilon=1e-5, momentum=0.9, name="one")(inputs)
-    x = layers.BatchNormalization(name="two")(x)
+    x = layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name="two")(x)
     x = UnbiasedBatchNormalization(
         epsilon=0.01, momentum=0.5, scale=False, name="three"
     )(x)
-    x = layers.BatchNormalization(momentum=0.75, center=False, name="four")(x)
+    x = layers.BatchNormalization(
+        epsilon=1e-3, momentum=0.75, center=False, name="four"
+    )(x)
     x = UnbiasedBatchNormalization(
-        momentum=0.9, center=False, scale=False, name="five"
+        epsilon=1e-3, momentum=0.9, center=False, scale=False, name="five"
     )(x)
     x = layers.Conv2D(4, 3, padding="same", **NHWC, name="conv1")(x)
     x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)  # (N, 4)
-    x = UnbiasedBatchNormalization(momentum=0.9, name="six")(x)
-    x = layers.BatchNormalization(momentum=0.9, center=False, name="seven")(x)
+    x = UnbiasedBatchNormalization(epsilon=1e-3, momentum=0.9, name="six")(x)
+    x = layers.BatchNormalization(
+        epsilon=1e-3, momentum=0.9, center=False, name="seven"
+    )(x)
     return keras.Model(inputs, x, name=name)
 
 
@@ -52,20 +58,20 @@ def load_safetensors(model, path):
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
     names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    tensors = load_file(path)
+    weights = load_file(path)
     values, faults = [], []
     for layer in model.layers:
         for weight in layer.weights:
             key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
-            if key not in tensors:
+            if key not in weights:
                 faults.append(f"missing: {key}")
                 continue
-            value = tensors.pop(key)
+            value = weights.pop(key)
             value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
             if value.shape != weight.shape:
                 faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
             values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
+    faults += [f"unexpected: {key}" for key in weights if not key.endswith("_tracked")]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
     for weight, value in values:

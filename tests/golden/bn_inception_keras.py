@@ -3,7 +3,7 @@
 Ioffe & Szegedy, 2015, figure 5 (arXiv:1502.03167).
 
 Input       (N, 224, 224, 3)
-Output      (N, 1000)
+Output      (N, 1000), logits
 Parameters  11,285,224
 Cost        2.03 G multiply-adds for one 224 x 224 image
 
@@ -32,14 +32,16 @@ class Float32AveragePooling2D(layers.AveragePooling2D):
 
 @keras.saving.register_keras_serializable("bn_inception")
 class UnbiasedBatchNormalization(layers.BatchNormalization):
-    """Batch normalisation that averages unbiased variances, n / (n - 1) as large."""
+    """Batch normalisation that averages unbiased variances: n / (n - 1) * biased."""
+
+    replicas = 1  # devices, if it is synchronized
 
     def call(self, inputs, training=None, mask=None):
         kept = self.momentum * self.moving_variance
         outputs = super().call(inputs, training=training, mask=mask)
         if training and self.trainable:
             added = self.moving_variance - kept
-            n = ops.size(inputs) // inputs.shape[-1] * getattr(self, "replicas", 1)
+            n = ops.size(inputs) // inputs.shape[-1] * self.replicas
             self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
         return outputs
 
@@ -110,7 +112,7 @@ def reduction(x, n3x3_reduce, n3x3, ndouble_reduce, ndouble, *, name):
 
 
 def bn_inception(classes=1000, input_shape=(224, 224, 3), name="bn_inception"):
-    """Return a model of (N, 224, 224, 3) to (N, 1000)."""
+    """Return a model that maps (N, H, W, 3) to (N, classes)."""
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 64, 7, stride=2, name="conv1")  # (N, 112, 112, 64)
     x = layers.ZeroPadding2D(((0, 1), (0, 1)), **NHWC, name="pool1-pad")(x)
@@ -139,7 +141,10 @@ def bn_inception(classes=1000, input_shape=(224, 224, 3), name="bn_inception"):
 def preprocess(images):
     """Turn RGB images (..., H, W, 3), values in 0..255, into what the weights expect.
 
-    Raises ValueError for another shape; warns of values that do not look like pixels.
+    Warns of values that do not look like pixels.
+
+    Raises:
+        ValueError: The images have another shape.
     """
     if images.ndim in (0, 1, 2) or images.shape[-1] not in (3, None):
         raise ValueError(f"expected (..., H, W, 3), got {tuple(images.shape)}")
@@ -158,20 +163,20 @@ def load_safetensors(model, path):
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
     names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    tensors = load_file(path)
+    weights = load_file(path)
     values, faults = [], []
     for layer in model.layers:
         for weight in layer.weights:
             key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
-            if key not in tensors:
+            if key not in weights:
                 faults.append(f"missing: {key}")
                 continue
-            value = tensors.pop(key)
+            value = weights.pop(key)
             value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
             if value.shape != weight.shape:
                 faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
             values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
+    faults += [f"unexpected: {key}" for key in weights if not key.endswith("_tracked")]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
     for weight, value in values:

@@ -1,7 +1,7 @@
 """Weight decay: in units, in blocks, in chains and repeats, from a parameter.
 
 Input       (N, 8, 8, 3)
-Output      (N, 4)
+Output      (N, 4), logits
 Parameters  802
 Cost        46.10 k multiply-adds for one 8 x 8 image
 
@@ -17,21 +17,23 @@ NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 @keras.saving.register_keras_serializable("decay")
 class UnbiasedBatchNormalization(layers.BatchNormalization):
-    """Batch normalisation that averages unbiased variances, n / (n - 1) as large."""
+    """Batch normalisation that averages unbiased variances: n / (n - 1) * biased."""
+
+    replicas = 1  # devices, if it is synchronized
 
     def call(self, inputs, training=None, mask=None):
         kept = self.momentum * self.moving_variance
         outputs = super().call(inputs, training=training, mask=mask)
         if training and self.trainable:
             added = self.moving_variance - kept
-            n = ops.size(inputs) // inputs.shape[-1] * getattr(self, "replicas", 1)
+            n = ops.size(inputs) // inputs.shape[-1] * self.replicas
             self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
         return outputs
 
 
 @keras.saving.register_keras_serializable("decay")
 class WeightDecay(keras.regularizers.Regularizer):
-    """Add rate / 2 * sum(w ** 2) to the loss, summed in float32 or better.
+    """Adds rate / 2 * sum(w ** 2) to the loss, summed in float32 or better.
 
     `keras.regularizers.L2` sums in the type of the weights, where halves overflow.
     """
@@ -48,7 +50,7 @@ class WeightDecay(keras.regularizers.Regularizer):
 
 
 def depthwise_uniform(limit):
-    """Return an initializer for a filter of one channel; Keras' rules count all."""
+    """Return a uniform initializer; Keras' own rules count all channels as inputs."""
     return keras.initializers.RandomUniform(-limit, limit)
 
 
@@ -87,7 +89,7 @@ def part(x, c, rate, *, name):
 
 
 def decay(classes=4, input_shape=(8, 8, 3), name="decay"):
-    """Return a model of (N, 8, 8, 3) to (N, 4)."""
+    """Return a model that maps (N, H, W, 3) to (N, classes)."""
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 6, 3, name="stem")
     x = part(x, 6, 2e-3, name="body")
@@ -104,6 +106,7 @@ def decay(classes=4, input_shape=(8, 8, 3), name="decay"):
         6, 1, kernel_regularizer=WeightDecay(0.01), **NHWC, name="sep-pointwise"
     )(x)
     x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)  # (N, 6)
+    # (N, 4)
     x = layers.Dense(classes, kernel_regularizer=WeightDecay(4e-5), name="logits")(x)
     return keras.Model(inputs, x, name=name)
 
@@ -112,15 +115,15 @@ def load_safetensors(model, path):
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
     names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    tensors = load_file(path)
+    weights = load_file(path)
     values, faults = [], []
     for layer in model.layers:
         for weight in layer.weights:
             key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
-            if key not in tensors:
+            if key not in weights:
                 faults.append(f"missing: {key}")
                 continue
-            value = tensors.pop(key)
+            value = weights.pop(key)
             value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
             shape = weight.shape
             if isinstance(layer, layers.DepthwiseConv2D) and len(shape) == 4:
@@ -128,7 +131,7 @@ def load_safetensors(model, path):
             if value.shape != shape:
                 faults.append(f"misshapen: {key} {value.shape}, not {shape}")
             values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
+    faults += [f"unexpected: {key}" for key in weights if not key.endswith("_tracked")]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
     for weight, value in values:

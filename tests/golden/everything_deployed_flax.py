@@ -2,10 +2,10 @@
 
 """What each pass applies to, and what it has to leave.
 
-For inference only: auxiliary heads are left out, dropout is left out, constant factors
-are folded into the layers in front, 1x1 convolutions stand in front of the average
-poolings that they followed and batch normalisations are folded into the layers in
-front. `load_safetensors` takes the weights of the training form.
+For inference only, without auxiliary heads and dropout; constant factors and batch
+normalisations are folded into the layers before them; 1x1 convolutions come before the
+average poolings that they followed. `load_safetensors` takes the weights of the
+training form.
 
 Input       (N, 9, 8, 3)
 Output      (N, 5), logits
@@ -27,7 +27,6 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import Array
-from jax.nn.initializers import glorot_uniform
 from safetensors import safe_open
 
 
@@ -44,7 +43,7 @@ class Branches(nnx.Module):
 
 
 class Concat(Branches):
-    """Apply every branch to one input and join the results along the channels."""
+    """Applies every branch to one input and joins the results along the channels."""
 
     def __call__(self, x: Array) -> Array:
         return jnp.concatenate([branch(x) for branch in self], axis=-1)
@@ -73,18 +72,6 @@ class Sequential(nnx.List[Any]):
         return x
 
 
-class UnbiasedBatchNorm(nnx.BatchNorm):
-    """Batch normalisation that averages unbiased variances, n / (n - 1) as large."""
-
-    def __call__(self, x: Array) -> Array:  # type: ignore[override]
-        kept = self.momentum * self.var[...]
-        y = super().__call__(x)
-        if not self.use_running_average:
-            n = jax.lax.psum(x.size // x.shape[-1], self.axis_name or ())
-            self.var[...] += (self.var[...] - kept) / max(n - 1, 1)
-        return y
-
-
 def float32_avg_pool(x: Array, *args: Any, **kwargs: Any) -> Array:
     """Average as `nnx.avg_pool` does, but in at least float32."""
     y = x.astype(jnp.promote_types(x.dtype, jnp.float32))
@@ -97,32 +84,31 @@ def fold_norm(
     norm: str,
     eps: float,
     first: int = 0,
-    but: tuple[str, ...] = (),
+    skip: tuple[str, ...] = (),
 ) -> None:
     """Fold normalisations into the layers in front of them.
 
     They get the kernel `kernel * g` and the bias `(bias - mean) * g + beta`, where g is
     gamma / sqrt(var + eps). A `*` stands for the same labels in both names, except
-    where the normalisation is one of `but`; its channel `first` is the layer's first.
+    where the normalisation is one of `skip`; its channel `first` is the layer's first.
     """
     head, _, tail = norm.partition("*")
     for variance in fnmatch.filter([*weights], f"{norm}.running_var"):
         name = variance.removesuffix(".running_var")
-        place = layer.replace("*", name.removeprefix(head).removesuffix(tail))
-        kernel = weights.get(f"{place}.weight")
+        target = layer.replace("*", name.removeprefix(head).removesuffix(tail))
+        kernel = weights.get(f"{target}.weight")
         mean = weights.get(f"{name}.running_mean")
-        if name in but or kernel is None or mean is None:
+        if name in skip or kernel is None or mean is None:
             continue  # loading reports what is missing
         part = slice(first, first + len(kernel))
         gamma = weights.get(f"{name}.weight", np.ones_like(mean))[part]
         beta = weights.get(f"{name}.bias", np.zeros_like(mean))[part]
         g = gamma / np.sqrt(weights[variance][part].astype(np.float64) + eps)
-        bias = (
-            weights.get(f"{place}.bias", 0) - mean[part].astype(np.float64)
-        ) * g + beta
+        bias = weights.get(f"{target}.bias", np.zeros_like(mean[part]))
+        bias = (bias - mean[part].astype(np.float64)) * g + beta
         scaled = kernel * g.reshape(-1, *[1] * (kernel.ndim - 1))
-        weights[f"{place}.weight"] = scaled.astype(kernel.dtype)
-        weights[f"{place}.bias"] = bias.astype(kernel.dtype)
+        weights[f"{target}.weight"] = scaled.astype(kernel.dtype)
+        weights[f"{target}.bias"] = bias.astype(kernel.dtype)
         if first + len(kernel) == len(mean):  # the last layer that takes a part
             for key in [key for key in weights if key.startswith(f"{name}.")]:
                 del weights[key]
@@ -136,30 +122,13 @@ def fold_scale(weights: dict[str, np.ndarray], layer: str, factor: float) -> Non
             weights[key] = scaled.astype(weights[key].dtype)
 
 
-def symmetric_uniform(limit: float) -> nnx.Initializer:
-    """Return an initializer that draws from -limit to limit."""
-
-    def draw(
-        key: Array, shape: Any, dtype: Any = None, out_sharding: Any = None
-    ) -> Array:
-        return jax.random.uniform(key, shape, dtype, -limit, limit)
-
-    return draw
-
-
 class ConvBN(nnx.Module):
     """Convolution and ReLU."""
 
     def __init__(
         self, in_channels: int, channels: int, kernel: int, *, rngs: nnx.Rngs
     ) -> None:
-        self.conv = nnx.Conv(
-            in_channels,
-            channels,
-            (kernel, kernel),
-            kernel_init=glorot_uniform(),
-            rngs=rngs,
-        )
+        self.conv = nnx.Conv(in_channels, channels, (kernel, kernel), rngs=rngs)
 
     def __call__(self, x: Array) -> Array:
         return nnx.relu(self.conv(x))
@@ -172,15 +141,10 @@ class ConvBNPooled(nnx.Module):
         self, in_channels: int, channels: int, kernel: int, *, rngs: nnx.Rngs
     ) -> None:
         self.conv = nnx.Conv(
-            in_channels,
-            channels,
-            (kernel, kernel),
-            use_bias=False,
-            kernel_init=glorot_uniform(),
-            rngs=rngs,
+            in_channels, channels, (kernel, kernel), use_bias=False, rngs=rngs
         )
-        self.bn = UnbiasedBatchNorm(
-            channels, momentum=0.9, use_fast_variance=False, rngs=rngs
+        self.bn = nnx.BatchNorm(
+            channels, momentum=0.9, epsilon=1e-5, use_fast_variance=False, rngs=rngs
         )
 
     def __call__(self, x: Array) -> Array:
@@ -232,24 +196,7 @@ class Residual(nnx.Module):
     """
 
     def __init__(self, in_channels: int, *, rngs: nnx.Rngs) -> None:
-        self.up = nnx.Conv(
-            in_channels, in_channels, (3, 3), kernel_init=glorot_uniform(), rngs=rngs
-        )
-
-    def __call__(self, x: Array) -> Array:
-        return nnx.relu(x + self.up(x))
-
-
-class ResidualLast(nnx.Module):
-    """A residual whose last one is not scaled.
-
-    Shape: (N, H, W, in_channels) to (N, H, W, in_channels)
-    """
-
-    def __init__(self, in_channels: int, *, rngs: nnx.Rngs) -> None:
-        self.up = nnx.Conv(
-            in_channels, in_channels, (3, 3), kernel_init=glorot_uniform(), rngs=rngs
-        )
+        self.up = nnx.Conv(in_channels, in_channels, (3, 3), rngs=rngs)
 
     def __call__(self, x: Array) -> Array:
         return nnx.relu(x + self.up(x))
@@ -264,36 +211,23 @@ class Everything(nnx.Module):
         self.mixed2 = InceptionMax(7, 4, 3, rngs=rngs)
 
         self.a = Sequential(
-            nnx.Conv(7, 4, (1, 1), kernel_init=glorot_uniform(), rngs=rngs),
+            nnx.Conv(7, 4, (1, 1), rngs=rngs),
             partial(jnp.pad, pad_width=((0, 0), (1, 1), (1, 1), (0, 0))),
         )
-        self.a_bn = UnbiasedBatchNorm(
-            4, momentum=0.9, use_fast_variance=False, rngs=rngs
+        self.a_bn = nnx.BatchNorm(
+            4, momentum=0.9, epsilon=1e-5, use_fast_variance=False, rngs=rngs
         )
         self.b = Concat(
             b1=SeparableConv(
                 nnx.Conv(
-                    4,
-                    4,
-                    (3, 3),
-                    feature_group_count=4,
-                    use_bias=False,
-                    kernel_init=symmetric_uniform((6 / 18) ** 0.5),
-                    rngs=rngs,
+                    4, 4, (3, 3), feature_group_count=4, use_bias=False, rngs=rngs
                 ),
-                nnx.Conv(4, 4, (1, 1), kernel_init=glorot_uniform(), rngs=rngs),
+                nnx.Conv(4, 4, (1, 1), rngs=rngs),
             ),
-            b2=nnx.Conv(
-                4,
-                4,
-                (3, 3),
-                feature_group_count=4,
-                kernel_init=symmetric_uniform((6 / 18) ** 0.5),
-                rngs=rngs,
-            ),
+            b2=nnx.Conv(4, 4, (3, 3), feature_group_count=4, rngs=rngs),
         )
         self.c = Sequential(
-            nnx.Conv(8, 6, (1, 1), kernel_init=glorot_uniform(), rngs=rngs),
+            nnx.Conv(8, 6, (1, 1), rngs=rngs),
             partial(
                 float32_avg_pool,
                 window_shape=(3, 3),
@@ -302,12 +236,10 @@ class Everything(nnx.Module):
             ),
         )
         self.blocks = Sequential(*(Residual(6, rngs=rngs) for _ in range(2)))
-        self.end = ResidualLast(6, rngs=rngs)
+        self.end = Residual(6, rngs=rngs)
 
-        self.fc = Sequential(
-            nnx.Linear(6, 7, kernel_init=glorot_uniform(), rngs=rngs), nnx.relu
-        )
-        self.logits = nnx.Linear(7, 5, kernel_init=glorot_uniform(), rngs=rngs)
+        self.fc = Sequential(nnx.Linear(6, 7, rngs=rngs), nnx.relu)
+        self.logits = nnx.Linear(7, 5, rngs=rngs)
         self.eval()
 
     def __call__(self, x: Array) -> Array:
@@ -348,27 +280,30 @@ def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
         }
         fold_scale(weights, "a.0", 0.25)
         fold_scale(weights, "blocks.*.up", 0.5)
-        fold_norm(weights, "*.conv", "*.bn", eps=1e-5, but=("mixed1.pool.1.bn",))
+        fold_norm(weights, "*.conv", "*.bn", eps=1e-5, skip=("mixed1.pool.1.bn",))
         fold_norm(weights, "b.b1.pointwise", "b_bn", eps=1e-3)
         fold_norm(weights, "b.b2", "b_bn", eps=1e-3, first=4)
         fold_norm(weights, "c.0", "c.2", eps=1e-5)
         fold_norm(weights, "fc.0", "fc.1", eps=1e-5)
     names = {"kernel": "weight", "scale": "weight", "bias": "bias"}
     names |= {"mean": "running_mean", "var": "running_var"}
-    state, variables = nnx.state(model, (nnx.Param, nnx.BatchStat)), {}
-    for (*parts, name), weight in nnx.to_flat_state(state):
-        variables[".".join(map(str, (*parts, names[str(name)])))] = weight
+    state = nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat)))
+    variables = {
+        ".".join([*map(str, path), names[str(name)]]): w for (*path, name), w in state
+    }
     tensors = {
         key: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
         for key, value in weights.items()
         if not key.endswith("_tracked")
     }
-    wanted = {(key, weight.shape) for key, weight in variables.items()}
-    found = {(key, value.shape) for key, value in tensors.items()}
-    faults = [f"missing: {key} {shape}" for key, shape in wanted - found]
-    faults += [f"unexpected: {key} {shape}" for key, shape in found - wanted]
+    faults = [f"missing: {key}" for key in variables.keys() - tensors.keys()]
+    faults += [f"unexpected: {key}" for key in tensors.keys() - variables.keys()]
+    for key in variables.keys() & tensors.keys():
+        found, shape = tensors[key].shape, variables[key].shape
+        if found != shape:
+            faults.append(f"misshapen: {key} {found}, not {shape}")
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for key, weight in variables.items():
-        device = getattr(weight, "sharding", None)  # arrays of NumPy have none
-        weight.set_value(jnp.array(tensors[key], weight.dtype, device=device))
+    for key, variable in variables.items():
+        sharding = getattr(variable, "sharding", None)  # arrays of NumPy have none
+        variable.set_value(jnp.array(tensors[key], variable.dtype, device=sharding))

@@ -2,10 +2,10 @@
 
 """What each pass applies to, and what it has to leave.
 
-For inference only: auxiliary heads are left out, dropout is left out, constant factors
-are folded into the layers in front, 1x1 convolutions stand in front of the average
-poolings that they followed and batch normalisations are folded into the layers in
-front. `load_safetensors` takes the weights of the training form.
+For inference only, without auxiliary heads and dropout; constant factors and batch
+normalisations are folded into the layers before them; 1x1 convolutions come before the
+average poolings that they followed. `load_safetensors` takes the weights of the
+training form.
 
 Input       (N, 3, 9, 8)
 Output      (N, 5), logits
@@ -48,31 +48,31 @@ def fold_norm(
     norm: str,
     eps: float,
     first: int = 0,
-    but: tuple[str, ...] = (),
+    skip: tuple[str, ...] = (),
 ) -> None:
     """Fold normalisations into the layers in front of them.
 
     They get the kernel `kernel * g` and the bias `(bias - mean) * g + beta`, where g is
     gamma / sqrt(var + eps). A `*` stands for the same labels in both names, except
-    where the normalisation is one of `but`; its channel `first` is the layer's first.
+    where the normalisation is one of `skip`; its channel `first` is the layer's first.
     """
     head, _, tail = norm.partition("*")
     for variance in fnmatch.filter([*weights], f"{norm}.running_var"):
         name = variance.removesuffix(".running_var")
-        place = layer.replace("*", name.removeprefix(head).removesuffix(tail))
-        kernel = weights.get(f"{place}.weight")
+        target = layer.replace("*", name.removeprefix(head).removesuffix(tail))
+        kernel = weights.get(f"{target}.weight")
         mean = weights.get(f"{name}.running_mean")
-        if name in but or kernel is None or mean is None:
+        if name in skip or kernel is None or mean is None:
             continue  # loading reports what is missing
         part = slice(first, first + len(kernel))
         gamma = weights.get(f"{name}.weight", torch.ones_like(mean))[part]
         beta = weights.get(f"{name}.bias", torch.zeros_like(mean))[part]
         g = gamma / (weights[variance][part].double() + eps).sqrt()
-        bias = weights.get(f"{place}.bias", torch.zeros_like(mean[part]))
+        bias = weights.get(f"{target}.bias", torch.zeros_like(mean[part]))
         bias = (bias - mean[part].double()) * g + beta
         scaled = kernel * g.reshape(-1, *[1] * (kernel.dim() - 1))
-        weights[f"{place}.weight"] = scaled.to(kernel.dtype)
-        weights[f"{place}.bias"] = bias.to(kernel.dtype)
+        weights[f"{target}.weight"] = scaled.to(kernel.dtype)
+        weights[f"{target}.bias"] = bias.to(kernel.dtype)
         if first + len(kernel) == len(mean):  # the last layer that takes a part
             for key in [key for key in weights if key.startswith(f"{name}.")]:
                 del weights[key]
@@ -154,20 +154,6 @@ class Residual(nn.Module):
         return F.relu(x + self.up(x), inplace=True)
 
 
-class ResidualLast(nn.Module):
-    """A residual whose last one is not scaled.
-
-    Shape: (N, in_channels, H, W) to (N, in_channels, H, W)
-    """
-
-    def __init__(self, in_channels: int) -> None:
-        super().__init__()
-        self.up = nn.Conv2d(in_channels, in_channels, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.up(x), inplace=True)
-
-
 class Everything(nn.Module):
     """Maps (N, 3, H, W) to (N, 5)."""
 
@@ -192,7 +178,7 @@ class Everything(nn.Module):
             nn.Conv2d(8, 6, 1), nn.AvgPool2d(3, 1, 1, count_include_pad=False)
         )
         self.blocks = nn.Sequential(*(Residual(6) for _ in range(2)))
-        self.end = ResidualLast(6)
+        self.end = Residual(6)
 
         self.fc = nn.Sequential(nn.Linear(6, 7), nn.ReLU())
         self.logits = nn.Linear(7, 5)
@@ -233,7 +219,7 @@ def load_safetensors(model: nn.Module, path: str | os.PathLike[str]) -> None:
         }
         fold_scale(weights, "a.0", 0.25)
         fold_scale(weights, "blocks.*.up", 0.5)
-        fold_norm(weights, "*.conv", "*.bn", eps=1e-5, but=("mixed1.pool.1.bn",))
+        fold_norm(weights, "*.conv", "*.bn", eps=1e-5, skip=("mixed1.pool.1.bn",))
         fold_norm(weights, "b.b1.pointwise", "b_bn", eps=1e-3)
         fold_norm(weights, "b.b2", "b_bn", eps=1e-3, first=4)
         fold_norm(weights, "c.0", "c.2", eps=1e-5)

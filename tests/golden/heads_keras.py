@@ -79,7 +79,7 @@ def head(x, classes, *, name):
 
 
 def heads(classes=5, input_shape=(17, 20, 3), name="heads"):
-    """Return a model of (N, 17, 20, 3) to (N, 5).
+    """Return a model that maps (N, H, W, 3) to (N, classes).
 
     The model gives a dictionary with the outputs "logits", "aux1", "aux2", at inference
     too.
@@ -98,20 +98,20 @@ def heads(classes=5, input_shape=(17, 20, 3), name="heads"):
 def load_safetensors(model, path):
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "bias": "bias"}
-    tensors = load_file(path)
+    weights = load_file(path)
     values, faults = [], []
     for layer in model.layers:
         for weight in layer.weights:
             key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
-            if key not in tensors:
+            if key not in weights:
                 faults.append(f"missing: {key}")
                 continue
-            value = tensors.pop(key)
+            value = weights.pop(key)
             value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
             if value.shape != weight.shape:
                 faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
             values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors]
+    faults += [f"unexpected: {key}" for key in weights]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
     for weight, value in values:

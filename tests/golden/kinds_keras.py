@@ -104,7 +104,7 @@ def conv_pad(x, c, border: Literal["half", "same", "valid"], bias=True, *, name)
 
 
 def kinds(input_shape=(21, 22, 3), name="kinds"):
-    """Return a model of (N, 21, 22, 3) to (N, 1, 1, 4)."""
+    """Return a model that maps (N, H, W, 3) to (N, H', W', 4)."""
     inputs = keras.Input(input_shape, name="input")
     x = pooling(inputs, "avg", 1, name="one")
     x = pooling(x, "max", 2, name="two")  # (N, 11, 11, 3)
@@ -118,20 +118,20 @@ def kinds(input_shape=(21, 22, 3), name="kinds"):
 def load_safetensors(model, path):
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "bias": "bias"}
-    tensors = load_file(path)
+    weights = load_file(path)
     values, faults = [], []
     for layer in model.layers:
         for weight in layer.weights:
             key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
-            if key not in tensors:
+            if key not in weights:
                 faults.append(f"missing: {key}")
                 continue
-            value = tensors.pop(key)
+            value = weights.pop(key)
             value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
             if value.shape != weight.shape:
                 faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
             values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors]
+    faults += [f"unexpected: {key}" for key in weights]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
     for weight, value in values:

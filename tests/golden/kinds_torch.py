@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 def same_pad(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
     """Return TensorFlow's "same" padding before and after; an odd pixel goes after."""
-    # No `max`, which tracers and compilers do not follow for a size that is open.
+    # `max` would fix a dynamic size while tracing.
     span = dilation * (kernel - 1) + 1
     total = (size - 1) // stride * stride + span - size
     if span < stride:

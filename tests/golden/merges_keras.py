@@ -17,14 +17,16 @@ NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 @keras.saving.register_keras_serializable("merges")
 class UnbiasedBatchNormalization(layers.BatchNormalization):
-    """Batch normalisation that averages unbiased variances, n / (n - 1) as large."""
+    """Batch normalisation that averages unbiased variances: n / (n - 1) * biased."""
+
+    replicas = 1  # devices, if it is synchronized
 
     def call(self, inputs, training=None, mask=None):
         kept = self.momentum * self.moving_variance
         outputs = super().call(inputs, training=training, mask=mask)
         if training and self.trainable:
             added = self.moving_variance - kept
-            n = ops.size(inputs) // inputs.shape[-1] * getattr(self, "replicas", 1)
+            n = ops.size(inputs) // inputs.shape[-1] * self.replicas
             self.moving_variance.assign_add(ops.divide(added, ops.maximum(n - 1, 1)))
         return outputs
 
@@ -50,7 +52,7 @@ def gate(x, c, *, name):
 
 
 def merges(input_shape=(9, 8, 4), name="merges"):
-    """Return a model of (N, 9, 8, 4) to (N, 9, 8, 8)."""
+    """Return a model that maps (N, H, W, 4) to (N, H, W, 8)."""
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 8, 3, name="stem")
     a = conv_bn(x, 4, 1, name="mix-a")
@@ -84,20 +86,20 @@ def load_safetensors(model, path):
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
     names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    tensors = load_file(path)
+    weights = load_file(path)
     values, faults = [], []
     for layer in model.layers:
         for weight in layer.weights:
             key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
-            if key not in tensors:
+            if key not in weights:
                 faults.append(f"missing: {key}")
                 continue
-            value = tensors.pop(key)
+            value = weights.pop(key)
             value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
             if value.shape != weight.shape:
                 faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
             values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
+    faults += [f"unexpected: {key}" for key in weights if not key.endswith("_tracked")]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
     for weight, value in values:

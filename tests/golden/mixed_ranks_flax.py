@@ -46,7 +46,7 @@ class Sequential(nnx.List[Any]):
 
 
 class UnbiasedBatchNorm(nnx.BatchNorm):
-    """Batch normalisation that averages unbiased variances, n / (n - 1) as large."""
+    """Batch normalisation that averages unbiased variances: n / (n - 1) * biased."""
 
     def __call__(self, x: Array) -> Array:  # type: ignore[override]
         kept = self.momentum * self.var[...]
@@ -63,7 +63,7 @@ class Norm(nnx.Module):
     def __init__(self, in_channels: int, act: bool = True, *, rngs: nnx.Rngs) -> None:
         self.act = act
         self.bn1 = UnbiasedBatchNorm(
-            in_channels, momentum=0.9, use_fast_variance=False, rngs=rngs
+            in_channels, momentum=0.9, epsilon=1e-5, use_fast_variance=False, rngs=rngs
         )
 
     def __call__(self, x: Array) -> Array:
@@ -99,7 +99,7 @@ class Norm1d(nnx.Module):
     def __init__(self, in_channels: int, act: bool = True, *, rngs: nnx.Rngs) -> None:
         self.act = act
         self.bn1 = UnbiasedBatchNorm(
-            in_channels, momentum=0.9, use_fast_variance=False, rngs=rngs
+            in_channels, momentum=0.9, epsilon=1e-5, use_fast_variance=False, rngs=rngs
         )
 
     def __call__(self, x: Array) -> Array:
@@ -144,20 +144,23 @@ def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "scale": "weight", "bias": "bias"}
     names |= {"mean": "running_mean", "var": "running_var"}
-    state, weights = nnx.state(model, (nnx.Param, nnx.BatchStat)), {}
-    for (*parts, name), weight in nnx.to_flat_state(state):
-        weights[".".join(map(str, (*parts, names[str(name)])))] = weight
+    state = nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat)))
+    variables = {
+        ".".join([*map(str, path), names[str(name)]]): w for (*path, name), w in state
+    }
     tensors = {
         key: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
         for key, value in load_file(path).items()
         if not key.endswith("_tracked")
     }
-    wanted = {(key, weight.shape) for key, weight in weights.items()}
-    found = {(key, value.shape) for key, value in tensors.items()}
-    faults = [f"missing: {key} {shape}" for key, shape in wanted - found]
-    faults += [f"unexpected: {key} {shape}" for key, shape in found - wanted]
+    faults = [f"missing: {key}" for key in variables.keys() - tensors.keys()]
+    faults += [f"unexpected: {key}" for key in tensors.keys() - variables.keys()]
+    for key in variables.keys() & tensors.keys():
+        found, shape = tensors[key].shape, variables[key].shape
+        if found != shape:
+            faults.append(f"misshapen: {key} {found}, not {shape}")
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
-    for key, weight in weights.items():
-        device = getattr(weight, "sharding", None)  # arrays of NumPy have none
-        weight.set_value(jnp.array(tensors[key], weight.dtype, device=device))
+    for key, variable in variables.items():
+        sharding = getattr(variable, "sharding", None)  # arrays of NumPy have none
+        variable.set_value(jnp.array(tensors[key], variable.dtype, device=sharding))

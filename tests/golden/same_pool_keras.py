@@ -51,7 +51,7 @@ class SamePadding2D(layers.Layer):
 
 
 def same_pool(input_shape=(13, 14, 2), name="same_pool"):
-    """Return a model of (N, 13, 14, 2) to (N, 3, 3, 8)."""
+    """Return a model that maps (N, H, W, 2) to (N, H', W', 8)."""
     inputs = keras.Input(input_shape, name="input")
     x = layers.MaxPooling2D(3, 2, "same", **NHWC, name="first")(inputs)  # (N, 7, 7, 2)
     avg = Float32AveragePooling2D(3, 3, "same", **NHWC, name="avg")(x)
@@ -66,20 +66,20 @@ def same_pool(input_shape=(13, 14, 2), name="same_pool"):
 def load_safetensors(model, path):
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "bias": "bias"}
-    tensors = load_file(path)
+    weights = load_file(path)
     values, faults = [], []
     for layer in model.layers:
         for weight in layer.weights:
             key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
-            if key not in tensors:
+            if key not in weights:
                 faults.append(f"missing: {key}")
                 continue
-            value = tensors.pop(key)
+            value = weights.pop(key)
             value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
             if value.shape != weight.shape:
                 faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
             values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors]
+    faults += [f"unexpected: {key}" for key in weights]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
     for weight, value in values:

@@ -16,7 +16,7 @@ NHWC = {"data_format": "channels_last"}  # whatever keras.json says
 
 
 def depthwise_uniform(limit):
-    """Return an initializer for a filter of one channel; Keras' rules count all."""
+    """Return a uniform initializer; Keras' own rules count all channels as inputs."""
     return keras.initializers.RandomUniform(-limit, limit)
 
 
@@ -34,12 +34,12 @@ def sep(x, channels, kernel, stride=1, *, name):
     x = layers.Conv2D(
         channels, 1, use_bias=False, **NHWC, name=f"{name}-separable_conv-pointwise"
     )(x)
-    x = layers.BatchNormalization(name=f"{name}-bn")(x)
+    x = layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name=f"{name}-bn")(x)
     return layers.ReLU(6.0, name=f"{name}-relu6")(x)
 
 
 def separable(input_shape=(15, 16, 3), name="separable"):
-    """Return a model of (N, 15, 16, 3) to (N, 2, 2, 5)."""
+    """Return a model that maps (N, H, W, 3) to (N, H', W', 5)."""
     inputs = keras.Input(input_shape, name="input")
     x = layers.DepthwiseConv2D(
         7,
@@ -69,15 +69,15 @@ def load_safetensors(model, path):
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
     names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    tensors = load_file(path)
+    weights = load_file(path)
     values, faults = [], []
     for layer in model.layers:
         for weight in layer.weights:
             key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
-            if key not in tensors:
+            if key not in weights:
                 faults.append(f"missing: {key}")
                 continue
-            value = tensors.pop(key)
+            value = weights.pop(key)
             value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
             shape = weight.shape
             if isinstance(layer, layers.DepthwiseConv2D) and len(shape) == 4:
@@ -85,7 +85,7 @@ def load_safetensors(model, path):
             if value.shape != shape:
                 faults.append(f"misshapen: {key} {value.shape}, not {shape}")
             values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
+    faults += [f"unexpected: {key}" for key in weights if not key.endswith("_tracked")]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
     for weight, value in values:

@@ -2,7 +2,7 @@
 kind.
 
 Input       (N, 31, 33, 3)
-Output      (N, 5)
+Output      (N, 5), logits
 Parameters  2,867
 Cost        166.10 k multiply-adds for one 31 x 33 image
 
@@ -32,7 +32,7 @@ class GroupedConv2D(layers.Conv2D):
 
 @keras.saving.register_keras_serializable("units")
 class WeightDecay(keras.regularizers.Regularizer):
-    """Add rate / 2 * sum(w ** 2) to the loss, summed in float32 or better.
+    """Adds rate / 2 * sum(w ** 2) to the loss, summed in float32 or better.
 
     `keras.regularizers.L2` sums in the type of the weights, where halves overflow.
     """
@@ -69,12 +69,12 @@ def conv_bn(
         **NHWC,
         name=f"{name}-conv",
     )(x)
-    x = layers.BatchNormalization(name=f"{name}-bn")(x)
+    x = layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name=f"{name}-bn")(x)
     return layers.ReLU(name=f"{name}-relu")(x)
 
 
 def wide_bn(x, channels, *, name):
-    """`conv_bn` and `conv_bn`."""
+    """Two `conv_bn`."""
     x = conv_bn(x, channels, 1, name=f"{name}-conv_bn")
     return conv_bn(x, 8, 3, name=f"{name}-conv_bn_2")
 
@@ -118,7 +118,7 @@ def fc(x, features, init=None, bias_init=0, *, name):
 
 
 def units(classes=5, input_shape=(31, 33, 3), name="units"):
-    """Return a model of (N, 31, 33, 3) to (N, 5)."""
+    """Return a model that maps (N, H, W, 3) to (N, classes)."""
     inputs = keras.Input(input_shape, name="input")
     x = conv_bn(inputs, 8, 3, stride=2, padding="valid", name="a")  # (N, 15, 16, 8)
     x = conv_bn(x, 8, 3, stride=2, name="b")  # (N, 8, 8, 8)
@@ -138,6 +138,7 @@ def units(classes=5, input_shape=(31, 33, 3), name="units"):
     x = group_conv(x, 8, 1, bias=False, name="h")
     x = layers.GlobalAveragePooling2D(**NHWC, name="global_avg_pool")(x)  # (N, 8)
     x = fc(x, 9, bias_init=0.1, name="i")  # (N, 9)
+    # (N, 5)
     x = fc(x, classes, init=keras.initializers.RandomNormal(stddev=0.01), name="logits")
     return keras.Model(inputs, x, name=name)
 
@@ -146,20 +147,20 @@ def load_safetensors(model, path):
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
     names |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
-    tensors = load_file(path)
+    weights = load_file(path)
     values, faults = [], []
     for layer in model.layers:
         for weight in layer.weights:
             key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
-            if key not in tensors:
+            if key not in weights:
                 faults.append(f"missing: {key}")
                 continue
-            value = tensors.pop(key)
+            value = weights.pop(key)
             value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
             if value.shape != weight.shape:
                 faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
             values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors if not key.endswith("_tracked")]
+    faults += [f"unexpected: {key}" for key in weights if not key.endswith("_tracked")]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
     for weight, value in values:

@@ -81,7 +81,7 @@ class BiasedBatchNorm2d(_BiasedBatchNorm, nn.BatchNorm2d):
 
 def same_pad(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
     """Return TensorFlow's "same" padding before and after; an odd pixel goes after."""
-    # No `max`, which tracers and compilers do not follow for a size that is open.
+    # `max` would fix a dynamic size while tracing.
     span = dilation * (kernel - 1) + 1
     total = (size - 1) // stride * stride + span - size
     if span < stride:
@@ -149,7 +149,7 @@ class ConvBN(nn.Module):
 
 
 class WideBN(nn.Module):
-    """`ConvBN` and `ConvBN`."""
+    """Two `ConvBN`."""
 
     def __init__(self, in_channels: int, channels: int) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 `height`.
 
 Input       (N, 10, 12, 3)
-Output      (N, 3)
+Output      (N, 3), logits
 Parameters  3,800
 Cost        38.87 k multiply-adds for one 10 x 12 image
 
@@ -53,7 +53,7 @@ def whole(x, c, *, name):
 
 
 def windows(n=3, input_shape=(10, 12, 3), name="windows"):
-    """Return a model of (N, 10, 12, 3) to (N, 3)."""
+    """Return a model that maps (N, H, W, 3) to (N, 3)."""
     inputs = keras.Input(input_shape, name="input")
     x = layers.ZeroPadding2D((2, 1), **NHWC, name="stem-pad")(inputs)
     x = layers.Conv2D(4, (5, 3), (2, 1), **NHWC, name="stem")(x)  # (N, 5, 12, 4)
@@ -71,20 +71,20 @@ def windows(n=3, input_shape=(10, 12, 3), name="windows"):
 def load_safetensors(model, path):
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "bias": "bias"}
-    tensors = load_file(path)
+    weights = load_file(path)
     values, faults = [], []
     for layer in model.layers:
         for weight in layer.weights:
             key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
-            if key not in tensors:
+            if key not in weights:
                 faults.append(f"missing: {key}")
                 continue
-            value = tensors.pop(key)
+            value = weights.pop(key)
             value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
             if value.shape != weight.shape:
                 faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
             values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors]
+    faults += [f"unexpected: {key}" for key in weights]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
     for weight, value in values:

@@ -84,7 +84,7 @@ def outer(
 
 
 def word_cases(input_shape=(85, 86, 2), name="word_cases"):
-    """Return a model of (N, 85, 86, 2) to (N, 3, 3, 3)."""
+    """Return a model that maps (N, H, W, 2) to (N, H', W', 3)."""
     inputs = keras.Input(input_shape, name="input")
     x = outer(inputs, "same", kind="avg", name="one")  # (N, 43, 43, 3)
     x = outer(x, "half", name="two")  # (N, 22, 22, 3)
@@ -96,20 +96,20 @@ def word_cases(input_shape=(85, 86, 2), name="word_cases"):
 def load_safetensors(model, path):
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
     names = {"kernel": "weight", "bias": "bias"}
-    tensors = load_file(path)
+    weights = load_file(path)
     values, faults = [], []
     for layer in model.layers:
         for weight in layer.weights:
             key = f"{layer.name}.{names[weight.name]}".replace("-", ".")
-            if key not in tensors:
+            if key not in weights:
                 faults.append(f"missing: {key}")
                 continue
-            value = tensors.pop(key)
+            value = weights.pop(key)
             value = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
             if value.shape != weight.shape:
                 faults.append(f"misshapen: {key} {value.shape}, not {weight.shape}")
             values.append((weight, value))
-    faults += [f"unexpected: {key}" for key in tensors]
+    faults += [f"unexpected: {key}" for key in weights]
     if faults:
         raise ValueError("\n".join([f"{path} does not fit:", *sorted(faults)]))
     for weight, value in values:

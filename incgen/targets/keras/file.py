@@ -6,9 +6,10 @@ The functional style has no attributes, so a body is straight-line code whatever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
+from incgen.language import expressions as ex
 from incgen.resolve import definitions as df
 from incgen.targets.keras import scope
 from incgen.targets.keras.code import Function, Layer
@@ -18,11 +19,17 @@ from incgen.targets.shared.code import Code, within
 from incgen.targets.shared.file import Form
 from incgen.targets.shared.preamble import facts
 from incgen.targets.shared.units import Place
-from incgen.targets.shared.values import Args
+from incgen.targets.shared.values import ZERO, Args
 
 
 class File(scope.File):
     """A file of Keras functions."""
+
+    untrained: ClassVar[Mapping[str, df.ArgumentValue]] = {
+        "init": None,
+        "bias_init": ZERO,
+        "variance": ex.Literal("biased"),
+    }
 
     def write(self, name: str, definition: df.Definition, is_map: bool) -> tuple[Form, Function]:
         """Return the function of a unit or block whose input is a map or a vector."""
@@ -30,7 +37,7 @@ class File(scope.File):
 
     def op_alone(self, op: str, args: Args, place: Place) -> Sequence[Code]:
         """Return the layers that an op is written as, by themselves."""
-        return [step for step in steps(op, args, place) if isinstance(step, Layer)]
+        return [step for step in steps(op, self.settled(args), place) if isinstance(step, Layer)]
 
     def join_alone(self, kind: str, count: int) -> Sequence[Code]:
         """Return the layer that values are joined by."""
@@ -44,7 +51,8 @@ class File(scope.File):
         shapes = self.outputs()
         output = ", ".join(f'"{name}": {shape}' for name, shape in shapes.items())
         if len(shapes) == 1:
-            output = next(iter(shapes.values()))
+            ((name, output),) = shapes.items()
+            output += ", logits" if name == "logits" else ""
         elif len(output) <= self.printer.width - len("Output      {}"):
             output = f"{{{output}}}"
         else:

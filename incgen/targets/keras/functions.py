@@ -115,9 +115,8 @@ class FunctionWriter(Scope):
 
     def network_doc(self) -> str:
         """Return the words of the network's docstring."""
-        first = next(iter(self.file.outputs().values()))
-        shape = f"Return a model of {self.file.shown(self.graph.input)} to {first}."
-        lines = [text.network_doc(self.graph, shape), ""]
+        shapes = f"Return a model that maps {self.file.network_shapes()}."
+        lines = [text.network_doc(self.graph, shapes), ""]
         if self.heads:
             names = ", ".join(f'"{n}"' for n in self.graph.outputs)
             lines.append(

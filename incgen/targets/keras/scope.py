@@ -44,9 +44,6 @@ from incgen.targets.shared.values import ZERO, Args, Sides, one_of_equal
 from incgen.targets.shared.windows import PADDING, SAME, VALID
 from incgen.targets.shared.writer import Flow
 
-#: Columns besides a statement and its comment: the indentation, two spaces, and `# `.
-_ROOM = 8
-
 
 class File(shared.File):
     """A file of Keras functions, and what they need to know of it."""
@@ -149,15 +146,12 @@ class Scope(Uses):
         return self.named(variable, flow.shape.is_map)
 
     def with_shape(self, statement: Bind, step: df.Step) -> Bind:
-        """Add the shape to a statement as a comment, if the size is new and there is room."""
+        """Add the shape to a statement as a comment, if the size is new."""
         shape = self.graph.steps.get(step.span.start)
         if shape is None or _size(shape) == self.size:
             return statement
-        comment = self.file.shown(shape)
-        if len(self.file.printer.show(statement)) + len(comment) + _ROOM > self.file.printer.width:
-            return statement
         self.size = _size(shape)
-        return replace(statement, comment=comment)
+        return replace(statement, comment=self.file.shown(shape))
 
     def named(self, variable: str, is_map: bool) -> Flow:
         """Return a variable, from which its sizes are read."""

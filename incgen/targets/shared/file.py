@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
@@ -64,6 +64,7 @@ class File(ABC):
         framework: The name of the framework in messages.
         channels_last: Whether the axes of a map are height, width, channels.
         joint: The separator of the words of a name.
+        untrained: The arguments of ops that matter in training only, as deployed files have them.
         spelt: Returns the name of a class or function from one of the spec.
     """
 
@@ -71,6 +72,7 @@ class File(ABC):
     framework: ClassVar[str]
     channels_last: ClassVar[bool]
     joint: ClassVar[str] = ""
+    untrained: ClassVar[Mapping[str, df.ArgumentValue]]
     spelt: ClassVar[Callable[[str], str]]
 
     def __init__(self, graph: Graph, style: Style) -> None:
@@ -146,9 +148,22 @@ class File(ABC):
         if key not in self.forms:
             both = (definition, not is_map) in self.forms
             name = self.ranked[definition][is_map] if both else self.called[definition]
-            self.forms[key], written = self.write(name, definition, is_map)
-            self.written.append(written)
+            written: Any
+            form, written = self.write(name, definition, is_map)
+            if self.graph.deployment is not None:  # what told two blocks apart may be gone
+                known = (
+                    f for f in self.forms.values() if replace(written, name=f.name) in self.written
+                )
+                form = next(known, form)
+            if form.name == name:
+                self.written.append(written)
+            self.forms[key] = form
         return self.forms[key]
+
+    def settled(self, args: Args) -> dict[str, df.ArgumentValue]:
+        """Return the arguments of an op; a deployed file fixes those of training."""
+        fixed = self.untrained if self.graph.deployment is not None else {}
+        return {name: fixed.get(name, value) for name, value in args.items()}
 
     # ------------------------------------------------------------ shapes in words
 
@@ -165,6 +180,18 @@ class File(ABC):
         """Return the shape of each output by its name, for the size in the spec."""
         nodes = self.graph.nodes
         return {name: self.shown(nodes[index].shape) for name, index in self.graph.outputs.items()}
+
+    def network_shapes(self) -> str:
+        """Return the input and output shape of the network, in its parameters."""
+        start, out = (
+            self.graph.input,
+            self.graph.nodes[next(iter(self.graph.outputs.values()))].shape,
+        )
+        named = self.shaper.definition(self.graph.program.network, True).named
+        channels = named if named in self.graph.parameters else out.channels
+        kept = (out.height, out.width) == (start.height, start.width)
+        behind = self.axes(channels, (("H", "W") if kept else ("H'", "W'")) if out.is_map else ())
+        return f"{self.axes(start.channels, ('H', 'W'))} to {behind}"
 
     def block_shapes(self, block: df.Definition, is_map: bool, source: str) -> str:
         """Return the input and output shape of a block, in its parameters; "" if unknown.

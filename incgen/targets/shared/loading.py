@@ -29,14 +29,14 @@ class Line:
         norm: The path of its normalisation; "" for a factor.
         number: The epsilon of the normalisation, or the factor.
         first: The channel of the normalisation that is the layer's first.
-        but: The normalisations that a wildcard does not stand for.
+        skip: The normalisations that a wildcard does not stand for.
     """
 
     layer: str
     norm: str
     number: float
     first: int = 0
-    but: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
 
     @property
     def value(self) -> str:
@@ -94,7 +94,7 @@ def _short(lines: Iterable[Line], keys: list[str]) -> list[Line]:
             whole = len(group) > 1 + len(others) and own <= places.keys()
             # a layer without a normalisation has no name that a factor could spare
             exact = whole and all(others)
-            short += [replace(wild, but=others)] if exact else group
+            short += [replace(wild, skip=others)] if exact else group
     return short
 
 
@@ -124,7 +124,7 @@ def _places(line: Line, keys: list[str]) -> Iterator[Line]:
         if key.startswith(head) and key.endswith(tail) and len(key) >= len(head) + len(tail):
             inner = key[len(head) : len(key) - len(tail)]
             layer, norm = line.layer.replace("*", inner), line.norm.replace("*", inner)
-            if norm not in line.but or not norm:
+            if norm not in line.skip or not norm:
                 yield Line(layer, norm, line.number, line.first)
 
 

@@ -72,9 +72,11 @@ def _purpose(made: Deployment) -> str:
     """Return what a deployed network is for, and how it differs from its training form."""
     from incgen.deploy.passes import PASSES
 
-    done = [PASSES[run.name].result for run in made.passes if run.places]
-    *others, last = done or [""]
-    how = f": {', '.join(others)}{' and ' if others else ''}{last}" if done else ""
+    done: dict[str, list[str]] = {}
+    for run in made.passes:
+        if run.places:
+            done.setdefault(PASSES[run.name].result, []).append(PASSES[run.name].parts)
+    how = "".join(result.format(" and ".join(parts)) for result, parts in done.items())
     return f"For inference only{how}. `load_safetensors` takes the weights of the training form."
 
 

@@ -81,6 +81,8 @@ def described(unit: df.Definition, named: Callable[[df.Definition], str]) -> str
         if isinstance(element, df.OpCall | df.Instance)
     ]
     *first, last = words
+    if first == [last] and last.startswith("`"):
+        return f"Two {last}."
     listed = f"{', '.join(first)} and {last}" if first else last
     return f"{listed[:1].upper()}{listed[1:]}."
 

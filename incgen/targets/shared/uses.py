@@ -61,7 +61,7 @@ class Uses(Writer):
         written = dict(call.args)
         if call.forwards and self.unit is not None:
             written.update(unit_arguments(self.unit, whole=whole))
-        return {name: self.resolved(value, shape) for name, value in written.items()}
+        return {n: self.resolved(v, shape) for n, v in self.file.settled(written).items()}
 
     def place(self, call: df.OpCall, shape: Symbol) -> Place:
         """Return the context of an op."""
@@ -89,7 +89,7 @@ class Uses(Writer):
             written.update(unit_arguments(self.unit, whole=self.whole_borders))
         if "window" in self.file.unit_forms[instance.definition].args:
             written.setdefault("window", df.unit_defaults(instance.definition)["window"])
-        return {name: self.resolved(value, shape) for name, value in written.items()}
+        return {n: self.resolved(v, shape) for n, v in self.file.settled(written).items()}
 
     def unit_given(self, instance: df.Instance, shape: Symbol) -> Given:
         """Return the arguments of a use of a unit."""

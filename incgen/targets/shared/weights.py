@@ -49,12 +49,11 @@ def kernel(
         counted: As for `initializer`.
     """
     init, l2 = args["init"], expression(args, "l2")
-    start: Code
+    start: Code | None = None
     if isinstance(init, ex.Parameter):
         assert default is not None
         start = either(init, initializer(default, fans, counted))
-    else:
-        assert isinstance(init, Initializer)
+    elif isinstance(init, Initializer):  # and not the framework's own, in a deployed file
         start = initializer(init, fans, counted)
     return {"init": start, "l2": None if l2 == ZERO else l2}
 

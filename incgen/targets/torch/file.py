@@ -7,8 +7,11 @@ function (`ops.py`), whose parameters are initialised in place (`writer.py`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
+from incgen.language import expressions as ex
+from incgen.resolve import definitions as df
 from incgen.targets.shared.classes.code import Class
 from incgen.targets.shared.classes.file import ClassFile
 from incgen.targets.shared.code import Code, Node, Op
@@ -23,10 +26,11 @@ class File(ClassFile):
     """A file of PyTorch classes."""
 
     target, framework, channels_last, writer = "torch", "PyTorch", False, TorchWriter
+    untrained: ClassVar[Mapping[str, df.ArgumentValue]] = {"variance": ex.Literal("unbiased")}
 
     def op_alone(self, op: str, args: Args, place: Place) -> Sequence[Code]:
         """Return the module that an op is written as, by itself, or a function and a module."""
-        result = layer(op, _in_unit(args, place.unit), place)
+        result = layer(op, _in_unit(self.settled(args), place.unit), place)
         return result.apart or (result.module,)
 
     def decays(self, classes: Sequence[Node]) -> bool:

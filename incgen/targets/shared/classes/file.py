@@ -13,7 +13,7 @@ from incgen.resolve import definitions as df
 from incgen.targets.shared import file as shared
 from incgen.targets.shared.classes.code import Class
 from incgen.targets.shared.classes.writer import ClassWriter
-from incgen.targets.shared.code import Code, Joined, Node, Op
+from incgen.targets.shared.code import Code, Joined, Node, Op, within
 from incgen.targets.shared.file import Form
 from incgen.targets.shared.preamble import facts
 
@@ -57,6 +57,10 @@ class ClassFile(shared.File):
         return {
             **facts(self, output),
             "classes": self.written,
+            "norms": any(
+                isinstance(part, Op) and part.name == "bn"
+                for part in within((*self.written, network))
+            ),
             "network": network,
             "heads": [*shapes] if len(shapes) > 1 else [],
             "outputs": f"{self.name}Output",

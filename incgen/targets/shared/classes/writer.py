@@ -63,7 +63,6 @@ class ClassWriter(Bodies):
     def network_class(self) -> Class:
         """Write the class of the network: heads, shapes after statements, the output."""
         flow = self.body(self.definition.body, Flow(X, self.input), "x", whole=True)
-        self.output = flow.shape
         names = list(self.graph.outputs)
         if len(names) > 1:
             if not flow.variable:
@@ -161,20 +160,9 @@ class ClassWriter(Bodies):
     def docs(self, source: str = "C") -> str:
         """Return the words of the docstring: those of the spec, and the shapes."""
         if self.definition.kind == "network":
-            return text.network_doc(self.graph, self.network_shapes())
+            trained = f", in training to `{self.name}Output`" if len(self.graph.outputs) > 1 else ""
+            return text.network_doc(self.graph, f"Maps {self.file.network_shapes()}{trained}.")
         return super().docs(source)
-
-    def network_shapes(self) -> str:
-        """Return the input and output shape of the network, in its parameters."""
-        index, *heads = self.graph.outputs.values()
-        out, named = self.graph.nodes[index].shape, self.output.named
-        channels = named if named in self.graph.parameters else out.channels
-        start = self.graph.input
-        kept = (out.height, out.width) == (start.height, start.width)
-        sizes = ("H", "W") if kept else ("H'", "W'")
-        after = self.file.axes(channels, sizes if out.is_map else ())
-        trained = f", in training to `{self.name}Output`" if heads else ""
-        return f"Maps {self.file.axes(start.channels, ('H', 'W'))} to {after}{trained}."
 
     # ------------------------------------------------------------ chains and repeats as classes
 
