@@ -476,9 +476,9 @@ def test_a_file_that_does_not_fit_loads_nothing(tmp_path: Path) -> None:
         module().load_safetensors(model, tmp_path / "w.safetensors")
 
     assert str(raised.value).split("\n")[1:] == [
+        "misshapen: stem.conv.weight (3, 3, 2, 4), not (3, 3, 3, 4)",
         "missing: bare.running_var",
         "missing: logits.bias",
-        "misshapen: stem.conv.weight (3, 3, 2, 4), not (3, 3, 3, 4)",
         "unexpected: more",
     ]
     assert_equal(values(model), values(_begun(0)))

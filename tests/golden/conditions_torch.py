@@ -81,13 +81,11 @@ class Maybe(nn.Module):
         if c > 8 and deep:
             self.extra = nn.Conv2d(c, c // 2, 1)
             nn.init.xavier_uniform_(self.extra.weight)
-            if self.extra.bias is not None:
-                nn.init.zeros_(self.extra.bias)
+            nn.init.zeros_(self.extra.get_parameter("bias"))
         elif c == 8:
             self.other = nn.Conv2d(c, 5, 1)
             nn.init.xavier_uniform_(self.other.weight)
-            if self.other.bias is not None:
-                nn.init.zeros_(self.other.bias)
+            nn.init.zeros_(self.other.get_parameter("bias"))
 
     def forward(self, x: Tensor) -> Tensor:
         if self.deep:

@@ -75,7 +75,7 @@ def part(x, c, rate, *, name):
         c,
         3,
         padding="same",
-        kernel_regularizer=WeightDecay(rate),
+        kernel_regularizer=WeightDecay(rate) if rate else None,
         **NHWC,
         name=f"{name}-one",
     )(x)

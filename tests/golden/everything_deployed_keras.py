@@ -113,10 +113,8 @@ def residual(x, *, name):
 
     Shape: (N, H, W, C) to (N, H, W, C)
     """
-    residual_ = layers.Conv2D(
-        x.shape[-1], 3, padding="same", **NHWC, name=f"{name}-up"
-    )(x)
-    x = layers.Add(name=f"{name}-add")([x, residual_])
+    branch = layers.Conv2D(x.shape[-1], 3, padding="same", **NHWC, name=f"{name}-up")(x)
+    x = layers.Add(name=f"{name}-add")([x, branch])
     return layers.ReLU(name=f"{name}-relu")(x)
 
 

@@ -42,13 +42,13 @@ def conv_bn(x, channels, kernel, *, name):
 
 def gate(x, c, *, name):
     """Map (N, H, W, C) to (N, H, W, c)."""
-    gate_ = layers.GlobalAveragePooling2D(**NHWC, name=f"{name}-global_avg_pool")(x)
-    gate_ = layers.Dense(gate_.shape[-1] // 2, name=f"{name}-dense")(gate_)
-    gate_ = layers.ReLU(name=f"{name}-relu")(gate_)
-    gate_ = layers.Dense(c, name=f"{name}-dense_2")(gate_)
-    gate_ = layers.Activation("sigmoid", name=f"{name}-sigmoid")(gate_)
-    gate_ = layers.Reshape((1, 1, -1), name=f"{name}-mul-reshape2")(gate_)
-    return layers.Multiply(name=name)([x, gate_])
+    factor = layers.GlobalAveragePooling2D(**NHWC, name=f"{name}-global_avg_pool")(x)
+    factor = layers.Dense(factor.shape[-1] // 2, name=f"{name}-dense")(factor)
+    factor = layers.ReLU(name=f"{name}-relu")(factor)
+    factor = layers.Dense(c, name=f"{name}-dense_2")(factor)
+    factor = layers.Activation("sigmoid", name=f"{name}-sigmoid")(factor)
+    factor = layers.Reshape((1, 1, -1), name=f"{name}-mul-reshape2")(factor)
+    return layers.Multiply(name=name)([x, factor])
 
 
 def merges(input_shape=(9, 8, 4), name="merges"):

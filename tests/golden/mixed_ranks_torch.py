@@ -92,8 +92,7 @@ class MixedRanks(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 5, 3, padding=1)
         nn.init.xavier_uniform_(self.conv1.weight)
-        if self.conv1.bias is not None:
-            nn.init.zeros_(self.conv1.bias)
+        nn.init.zeros_(self.conv1.get_parameter("bias"))
         self.a = Norm(5)
         self.b = Score(5, 6, 7, 4)
         self.c = Norm1d(4, act=False)

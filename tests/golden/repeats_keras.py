@@ -57,10 +57,10 @@ def conv_bn(x, channels, kernel, *, name):
 
 def residual(x, c, factor=0.1, *, name):
     """Map (N, H, W, C) to (N, H, W, 8)."""
-    residual_ = conv_bn(x, c, 3, name=f"{name}-inner")
-    residual_ = layers.Conv2D(8, 1, **NHWC, name=f"{name}-up")(residual_)
-    residual_ = Scale(factor, name=f"{name}-scale")(residual_)
-    x = layers.Add(name=f"{name}-add")([x, residual_])
+    branch = conv_bn(x, c, 3, name=f"{name}-inner")
+    branch = layers.Conv2D(8, 1, **NHWC, name=f"{name}-up")(branch)
+    branch = Scale(factor, name=f"{name}-scale")(branch)
+    x = layers.Add(name=f"{name}-add")([x, branch])
     return layers.ReLU(name=f"{name}-relu")(x)
 
 

@@ -39,8 +39,7 @@ class Residual(nn.Module):
         self.inner = ConvBN(in_channels, c, 3)
         self.up = nn.Conv2d(c, 8, 1)
         nn.init.xavier_uniform_(self.up.weight)
-        if self.up.bias is not None:
-            nn.init.zeros_(self.up.bias)
+        nn.init.zeros_(self.up.get_parameter("bias"))
 
     def forward(self, x: Tensor) -> Tensor:
         residual = self.inner(x)

@@ -36,8 +36,8 @@ class SamePool(nnx.Module):
         avg = float32_avg_pool(x, (3, 3), (3, 3), "SAME", count_include_pad=False)
         count = float32_avg_pool(x, (3, 3), (3, 3), "SAME")
         even = float32_avg_pool(x, (2, 2), (3, 3), "SAME", count_include_pad=False)
-        max_2 = nnx.max_pool(x, (2, 4), (3, 3), "SAME")
-        return jnp.concatenate([avg, count, even, max_2], axis=-1)  # (N, 3, 3, 8)
+        max_ = nnx.max_pool(x, (2, 4), (3, 3), "SAME")
+        return jnp.concatenate([avg, count, even, max_], axis=-1)  # (N, 3, 3, 8)
 
 
 def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:

@@ -49,6 +49,9 @@ class AvgPool2dSame(nn.Module):
         ones = F.pad(torch.ones_like(x[:1, :1]), pad)
         return total / F.avg_pool2d(ones, self.kernel, self.stride)
 
+    def extra_repr(self) -> str:
+        return f"{self.kernel}, stride={self.stride}, count_pad={self.count_pad}"
+
 
 class MaxPool2dSame(nn.Module):
     """Max pooling with TensorFlow's "same" padding: output = ceil(input / stride)."""
@@ -66,6 +69,9 @@ class MaxPool2dSame(nn.Module):
         # Copies of the edge change no maximum: their windows hold the edge itself.
         x = F.pad(x, (left, right, top, bottom), mode="replicate")
         return F.max_pool2d(x, self.kernel, self.stride)
+
+    def extra_repr(self) -> str:
+        return f"{self.kernel}, stride={self.stride}"
 
 
 class SamePool(nn.Module):

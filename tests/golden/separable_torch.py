@@ -122,7 +122,7 @@ class Sep(nn.Module):
             ),
             nn.Conv2d(in_channels, channels, 1, bias=False),
         )
-        # Glorot's, with the fans of a single channel
+        # Glorot uniform; each filter sees one channel
         bound = (6 / (2 * kernel**2)) ** 0.5
         nn.init.uniform_(self.separable_conv.depthwise.weight, -bound, bound)
         nn.init.xavier_uniform_(self.separable_conv.pointwise.weight)
@@ -140,20 +140,18 @@ class Separable(nn.Module):
         self.stem = SeparableConv2d(
             Conv2dSame(3, 12, 7, 2, groups=3, bias=False), nn.Conv2d(12, 8, 1)
         )
-        bound = (6 / 245) ** 0.5  # Glorot's, with the fans of a single channel
+        bound = (6 / 245) ** 0.5  # Glorot uniform; each filter sees one channel
         nn.init.uniform_(self.stem.depthwise.weight, -bound, bound)
         nn.init.xavier_uniform_(self.stem.pointwise.weight)
-        if self.stem.pointwise.bias is not None:
-            nn.init.zeros_(self.stem.pointwise.bias)
+        nn.init.zeros_(self.stem.pointwise.get_parameter("bias"))
         self.body = nn.Sequential(Sep(8, 6, 3), Sep(6, 8, 3, stride=2))
         self.last = SeparableConv2d(
             nn.Conv2d(8, 8, 3, groups=8, bias=False), nn.Conv2d(8, 5, 1)
         )
-        bound = (6 / 18) ** 0.5  # Glorot's, with the fans of a single channel
+        bound = (6 / 18) ** 0.5  # Glorot uniform; each filter sees one channel
         nn.init.uniform_(self.last.depthwise.weight, -bound, bound)
         nn.init.xavier_uniform_(self.last.pointwise.weight)
-        if self.last.pointwise.bias is not None:
-            nn.init.zeros_(self.last.pointwise.bias)
+        nn.init.zeros_(self.last.pointwise.get_parameter("bias"))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)  # (N, 8, 8, 8)

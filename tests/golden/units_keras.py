@@ -65,7 +65,7 @@ def conv_bn(
         stride,
         padding=padding,
         use_bias=False,
-        kernel_regularizer=WeightDecay(l2),
+        kernel_regularizer=WeightDecay(l2) if l2 else None,
         **NHWC,
         name=f"{name}-conv",
     )(x)

@@ -119,6 +119,9 @@ class MaxPool2dSame(nn.Module):
         x = F.pad(x, (left, right, top, bottom), mode="replicate")
         return F.max_pool2d(x, self.kernel, self.stride)
 
+    def extra_repr(self) -> str:
+        return f"{self.kernel}, stride={self.stride}"
+
 
 class ConvBN(nn.Module):
     """Convolution, batch normalisation and ReLU."""

@@ -60,8 +60,7 @@ class Inner(nn.Module):
         else:
             self.a = nn.Conv2d(in_channels, 3, 3, 2)
         nn.init.xavier_uniform_(self.a.weight)
-        if self.a.bias is not None:
-            nn.init.zeros_(self.a.bias)
+        nn.init.zeros_(self.a.get_parameter("bias"))
         if border in (1, "half", "same"):
             if kind == "max":
                 self.pool: nn.Module = nn.MaxPool2d(3, 1, 1)

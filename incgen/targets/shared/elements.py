@@ -94,12 +94,13 @@ def _told_by(body: df.Body | None) -> list[str]:
     return [*words, *(f"has_{name}" for name in (*labels, *names))]
 
 
-def unnamed_branch(join: df.Join, number: int) -> str:
-    """Return the variable of a branch without a label, such as `residual`."""
+def unnamed_branch(join: df.Join, number: int) -> tuple[str, ...]:
+    """Return variables for a branch without a label, such as `residual`."""
     plain = [_is_identity(step) for step in join.body.steps]
     if len(plain) == 2 and any(plain) and not plain[number - 1]:
-        return {"add": "residual", "mul": "gate", "concat": "features"}[join.kind]
-    return f"branch{number}"
+        first = {"add": ("residual",), "mul": ("gate", "factor"), "concat": ("features",)}
+        return (*first[join.kind], "branch")
+    return (f"branch{number}",)
 
 
 def _is_identity(step: df.Step | df.Head) -> bool:

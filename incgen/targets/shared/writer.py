@@ -298,7 +298,9 @@ class Writer(ABC):
         for number, step in enumerate(join.body.steps, 1):
             assert isinstance(step, df.Step)
             with self.commented(step.doc):
-                branch = self.variable(step.label or unnamed_branch(join, number))
+                branch = self.variable(
+                    *([step.label] if step.label else unnamed_branch(join, number))
+                )
                 done = self.started(step, flow, branch)
                 if not done.variable and self.stands_alone(step, done):
                     done = self.bind(done, branch)

@@ -77,7 +77,7 @@ class Bodies(Modules):
 
     def variable(self, *wanted: str) -> str:
         """Take a name for a value: the first that is free."""
-        return self.values.take(*wanted)
+        return self.values.take(*wanted, f"{wanted[-1]}_")
 
     def bind(self, flow: Flow, variable: str, step: df.Step | None = None) -> Flow:
         """Assign a value to a variable; in the network, a comment states its shape."""
