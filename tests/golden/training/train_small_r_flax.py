@@ -136,9 +136,7 @@ def list_images(data: Path) -> Iterator[Examples]:
         paths = sorted(glob(f"{split}/*/*", root_dir=data))
         paths = [path for path in paths if path.lower().endswith(ENDINGS)]
         if not paths:
-            sys.exit(
-                f"error: no images ({', '.join(ENDINGS)}) in {data}/{split}/CLASS/"
-            )
+            sys.exit(f"error: no images ({', '.join(ENDINGS)}) in {data}/{split}/*/")
         names = [path.split(os.sep)[1] for path in paths]
         classes = classes or sorted(set(names))
         if unknown := sorted(set(names).difference(classes)):

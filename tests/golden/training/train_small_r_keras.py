@@ -51,6 +51,7 @@ NAMES = {"kernel": "weight", "gamma": "weight", "beta": "bias", "bias": "bias"}
 NAMES |= {"moving_mean": "running_mean", "moving_variance": "running_var"}
 
 Batch = tuple[tf.Tensor, tf.Tensor]  # images and labels
+Devices = tf.distribute.InputContext  # those that a process has, of all machines
 
 
 class Examples:
@@ -82,9 +83,7 @@ def list_images(data: Path) -> Iterator[Examples]:
         paths = sorted(glob(f"{split}/*/*", root_dir=data))
         paths = [path for path in paths if path.lower().endswith(ENDINGS)]
         if not paths:
-            sys.exit(
-                f"error: no images ({', '.join(ENDINGS)}) in {data}/{split}/CLASS/"
-            )
+            sys.exit(f"error: no images ({', '.join(ENDINGS)}) in {data}/{split}/*/")
         names = [path.split(os.sep)[1] for path in paths]
         classes = classes or sorted(set(names))
         if unknown := sorted(set(names).difference(classes)):
@@ -201,9 +200,7 @@ class Images:
         image = transform(self.read(number), tf.ensure_shape(draws, [32]))
         return image, self.labels[number]
 
-    def training(
-        self, start: int, end: int, devices: tf.distribute.InputContext
-    ) -> tf.data.Dataset:
+    def training(self, start: int, end: int, devices: Devices) -> tf.data.Dataset:
         """Return the batches of the steps from `start` to before `end`."""
         share = BATCH // devices.num_input_pipelines
         first = share * devices.input_pipeline_id
@@ -217,12 +214,12 @@ class Images:
     def prepared(self, number: tf.Tensor) -> Batch:
         """Return an image to evaluate and its label."""
         index = number % len(self.examples)
-        label = tf.where(
+        # What fills up the last batch has the label -1.
+        return prepare(self.read(index)), tf.where(
             number == index, self.labels[index], -1
-        )  # -1 fills up the last batch
-        return prepare(self.read(index)), label
+        )
 
-    def validation(self, devices: tf.distribute.InputContext) -> tf.data.Dataset:
+    def validation(self, devices: Devices) -> tf.data.Dataset:
         """Return the batches of evaluation; the last one is filled up."""
         count = len(self.examples)
         size = max(1, min(BATCH, count) // devices.num_replicas_in_sync)
@@ -530,11 +527,8 @@ class Run(keras.callbacks.Callback):
             self.average = Average(self.network, small(), self.step)
         self.files = {"last": by_key(self.network.layers)}
         self.files["average"] = by_key(self.average.network.layers)
-        self.callbacks = [
-            Rate(self.epoch_steps, self.total, self.step),
-            self.average,
-            self,
-        ]
+        rates = Rate(self.epoch_steps, self.total, self.step)
+        self.callbacks = [rates, self.average, self]
         if resumed:
             self.load()
         if self.machine == 0:
@@ -565,11 +559,8 @@ class Run(keras.callbacks.Callback):
         values = {name: variable.numpy() for name, variable in self.variables().items()}
         if not all(np.isfinite(value).all() for value in values.values()):
             sys.exit(f"error: weights are not finite after {self.step} steps")
-        values |= {
-            "step": self.step,
-            "seed": self.args.seed,
-            "freeze": self.args.freeze,
-        }
+        args = self.args
+        values |= {"step": self.step, "seed": args.seed, "freeze": args.freeze}
         temporary = self.folder / "checkpoint.tmp"
         with temporary.open("wb") as file:
             np.savez(file, **values)
@@ -648,9 +639,7 @@ class Run(keras.callbacks.Callback):
     def fail(self, logs: dict[str, float]) -> None:
         """End the program at a loss that is not finite; say where that began."""
         self.seed_dropout()
-        batches = self.images.training(
-            self.step, self.step + 1, tf.distribute.InputContext()
-        )
+        batches = self.images.training(self.step, self.step + 1, Devices())
         images, _ = next(iter(batches))
         sys.exit(
             f"error: the loss is {logs['loss']} in step {self.step}, at a rate of "
@@ -679,7 +668,8 @@ class Run(keras.callbacks.Callback):
         except tf.errors.InvalidArgumentError as error:
             numbers = ((number,) for number in range(count))
             self.unseen.blame(error, self.unseen.prepared, numbers)
-        values = dict(zip(("top1", "val_loss"), (sums / count).tolist(), strict=True))
+        top1, loss = (sums / count).tolist()
+        values = {"top1": top1, "val_loss": loss}
         self.log(values)
         if self.machine == 0:
             print(*(f"{name} {value:.4f}" for name, value in values.items()))
