@@ -59,6 +59,7 @@ class Quantized:
         for value in self.makers:
             if self.makers[value].op_type not in CONVERSIONS:
                 self.seen.setdefault(plain(value), value)
+        self.extractor = Extractor(self.proto)
 
     def origin(self, value: str) -> str | None:
         """Return the value that a taker gets, behind all conversions; None for a constant."""
@@ -110,10 +111,9 @@ class Quantized:
     def part(self, block: Block) -> onnx.ModelProto:
         """Return the model of a block alone, which takes the values in front of it in float."""
         wanted = [self.seen[plain(value)] for value in block.gives]
-        extractor = Extractor(self.proto)
         for value in (*block.takes, *wanted):
-            extractor.value_infos.setdefault(value, _float(value))
-        return extractor.extract_model(block.takes, wanted)
+            self.extractor.value_infos.setdefault(value, _float(value))
+        return self.extractor.extract_model(block.takes, wanted)
 
     def whole(self, values: list[str]) -> onnx.ModelProto:
         """Return the model with values as more outputs."""
