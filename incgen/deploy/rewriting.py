@@ -152,15 +152,8 @@ def _head(body: df.Body) -> df.OpCall | df.Instance | None:
 def _names_of(where: df.Body | df.ArgumentValue) -> set[str]:
     """Return the parameters that a body or an argument names."""
     written = written_in(where) if isinstance(where, df.Body) else expressions_of(where)
-    return set[str]().union(*map(_names_in, written))
-
-
-def _names_in(expression: ex.Expression) -> set[str]:
-    match expression:
-        case ex.Parameter(name) | ex.Item(name, _):
-            return {name}
-        case _:
-            return set[str]().union(*map(_names_in, ex.children(expression)))
+    used = (part for part in ex.within(*written) if isinstance(part, ex.Parameter | ex.Item))
+    return {part.parameter if isinstance(part, ex.Item) else part.name for part in used}
 
 
 class _Rewriter:

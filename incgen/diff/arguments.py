@@ -11,6 +11,7 @@ from incgen.language import expressions as ex
 from incgen.language.initializers import Initializer
 from incgen.language.printing import python, spec_value
 from incgen.resolve import definitions as df
+from incgen.resolve.written import expressions_of
 
 
 @dataclass(frozen=True)
@@ -39,23 +40,10 @@ def argument(node: Node, name: str) -> Written:
     return Written(call.args.get(name), node.use, node.path)
 
 
-def expressions(given: df.ArgumentValue) -> tuple[ex.Expression, ...]:
-    """Return the expressions of a value."""
-    if isinstance(given, df.WindowValue):
-        return (*given.kernel, *given.stride)
-    if isinstance(given, df.SidesValue):
-        return given.sides
-    return () if given is None or isinstance(given, Initializer) else (given,)
-
-
 def parameters(given: df.ArgumentValue) -> Iterator[str]:
     """Yield the parameters that a value depends on."""
-    pending = list(expressions(given))
-    while pending:
-        expression = pending.pop()
-        if isinstance(expression, ex.Parameter):
-            yield expression.name
-        pending += ex.children(expression)
+    parts = ex.within(*expressions_of(given))
+    return (part.name for part in parts if isinstance(part, ex.Parameter))
 
 
 def value(given: object) -> str:

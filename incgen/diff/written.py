@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from incgen.diff.arguments import Written, argument, expressions, parameters, value, written
+from incgen.diff.arguments import Written, argument, parameters, value, written
 from incgen.graph.nodes import Node, Use
 from incgen.language import expressions as ex
+from incgen.resolve.written import expressions_of
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ def _follow(a: Written, b: Written, name: str, values: tuple[str, str]) -> Itera
     for mine, other in pairs:
         yield from _given(a, b, mine, other)
     names = {mine: ex.Parameter(other) for mine, other in pairs}
-    before = [ex.substitute(part, names, {}) for part in expressions(a.value)]
-    if before == [*expressions(b.value)] and (before or a.value == b.value):
+    before = [ex.substitute(part, names, {}) for part in expressions_of(a.value)]
+    if before == [*expressions_of(b.value)] and (before or a.value == b.value):
         return
     if ours and theirs:
         values = (written(a.value), written(b.value))

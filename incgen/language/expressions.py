@@ -281,6 +281,20 @@ def choice(condition: Expression, then: Operand, otherwise: Operand) -> Expressi
     return yes if yes == no else Choice(condition, yes, no)
 
 
+def within(*expressions: Expression) -> Iterator[Expression]:
+    """Yield expressions and all operands in them, outermost first."""
+    pending = [*reversed(expressions)]
+    while pending:
+        expression = pending.pop()
+        yield expression
+        pending += reversed(children(expression))
+
+
+def names(expression: Expression) -> Iterator[Name]:
+    """Yield the names in an expression as it was written."""
+    return (part for part in within(expression) if isinstance(part, Name))
+
+
 def children(expression: Expression) -> tuple[Expression, ...]:
     """Return the operands of an expression."""
     match expression:
@@ -340,19 +354,6 @@ def replaced(expression: Expression, known: Expression, by: Expression) -> Expre
     if expression == known:
         return by
     return rebuilt(expression, [replaced(part, known, by) for part in children(expression)])
-
-
-def names(expression: Expression) -> Iterator[Name]:
-    """Yield the names in an expression as it was written."""
-    if isinstance(expression, Name):
-        yield expression
-    for part in children(expression):
-        yield from names(part)
-
-
-def has_dimension(expression: Expression) -> bool:
-    """Return whether `channels`, `height` or `width` occur."""
-    return isinstance(expression, Dimension) or any(map(has_dimension, children(expression)))
 
 
 def depth(expression: Expression) -> int:

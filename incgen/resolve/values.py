@@ -49,7 +49,7 @@ class Values:
         If it may depend on `dimensions` of the input, and does, it stays as it is.
         """
         resolved = self.resolve(written, {}, set(), dimensions=dimensions)
-        if resolved is None or ex.has_dimension(resolved):
+        if resolved is None or any(isinstance(e, ex.Dimension) for e in ex.within(resolved)):
             return resolved
         try:
             return ex.Literal(evaluate(resolved, {}, {}), span=written.span)

@@ -50,8 +50,7 @@ def mapped(value: df.ArgumentValue, change: Callable[[Expression], Expression]) 
 
 def axes_in(expression: Expression) -> set[str]:
     """Return which of `channels`, `height` and `width` an expression names."""
-    axes = {expression.axis} if isinstance(expression, ex.Dimension) else set[str]()
-    return axes.union(*map(axes_in, ex.children(expression)))
+    return {part.axis for part in ex.within(expression) if isinstance(part, ex.Dimension)}
 
 
 def written_in(body: df.Body) -> list[Expression]:

@@ -271,8 +271,7 @@ def within(code: object) -> Iterator[Code]:
         elif isinstance(part, dict):
             pending += reversed(part.values())
         elif isinstance(part, Expression):
-            yield part
-            pending += reversed(ex.children(part))
+            yield from ex.within(part)
 
 
 def parameters_in(code: object) -> dict[str, None]:

@@ -33,15 +33,12 @@ class OpenParameters:
 
     def any(self, definition: df.Definition, expressions: Iterable[ex.Expression]) -> bool:
         """Return whether expressions inside a definition depend on something open."""
-        pending = list(expressions)
-        while pending:
-            node = pending.pop()
-            if isinstance(node, ex.Parameter) and self.has(definition, node.name):
-                return True
-            if isinstance(node, ex.Dimension) and not self._fixed:
-                return True
-            pending.extend(ex.children(node))
-        return False
+        return any(
+            self.has(definition, part.name)
+            if isinstance(part, ex.Parameter)
+            else isinstance(part, ex.Dimension) and not self._fixed
+            for part in ex.within(*expressions)
+        )
 
 
 def float_parameters(program: df.Program) -> set[tuple[df.Definition, str]]:
@@ -101,16 +98,13 @@ def values_of(graph: Graph, definition: df.Definition, parameter: str) -> list[o
 
 def compared_words(body: df.Body, parameter: str) -> list[str]:
     """Return the words that a body compares a parameter with."""
-    pending = written_in(body)
-    words: dict[str, None] = {}
-    while pending:
-        node = pending.pop()
-        match node:
+    words = set[str]()
+    for part in ex.within(*written_in(body)):
+        match part:
             case ex.Binary("==" | "!=", ex.Parameter(name), ex.Literal(str(word))) | ex.Binary(
                 "==" | "!=", ex.Literal(str(word)), ex.Parameter(name)
             ) if name == parameter:
-                words[word] = None
-        pending.extend(ex.children(node))
+                words.add(word)
     return sorted(words)
 
 

@@ -112,10 +112,7 @@ class Words:
 
         Type checkers refuse them.
         """
-        pending = [formula]
-        while pending:
-            node = pending.pop()
-            pending.extend(ex.children(node))
+        for node in ex.within(formula):
             match node:
                 case ex.Binary("==", ex.Parameter(name), ex.Literal(str(word))):
                     words: list[Value] = [word]
