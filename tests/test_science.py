@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from scripts import write_idx
-from sklearn.datasets import load_digits
 
 from science import report
 from science.experiments import (
@@ -37,8 +36,9 @@ STEPS = 24
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write 320 images for training and 80 for testing as IDX files."""
-    folder = tmp_path_factory.mktemp("digits")
-    digits = load_digits()
+    from sklearn.datasets import load_digits
+
+    folder, digits = tmp_path_factory.mktemp("digits"), load_digits()
     images = np.kron(digits.images[:400] * 15, np.ones((1, 3, 3))).astype(np.uint8)
     images = np.pad(images, ((0, 0), (2, 2), (2, 2)))
     parts = {"train": slice(0, 320), "t10k": slice(320, 400)}

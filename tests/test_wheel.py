@@ -36,11 +36,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq"]
     wheel = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(checkout)]
     subprocess.run(wheel, check=True, cwd=folder)
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "env")], check=True)
+    venv = [sys.executable, "-m", "venv", "--without-pip", str(folder / "env")]
+    subprocess.run(venv, check=True)
     constraints = ["-c", str(ROOT / "constraints.txt")]
     built = next(folder.glob("incgen-*.whl"))
-    python = folder / "env" / "bin" / "python"
-    install = [str(python), "-m", "pip", "--disable-pip-version-check", "-qq", "install"]
+    install = [*pip, "--python", str(folder / "env" / "bin" / "python"), "install"]
     subprocess.run([*install, *constraints, str(built)], check=True, cwd=folder)
     return folder
 
