@@ -126,7 +126,10 @@ class _Absent(MetaPathFinder, Loader):
 
 
 class _Nothing(ModuleType):
-    """A module in which every name is there, and none means anything."""
+    """A module in which every name is there, and none means anything, called or not."""
+
+    def __call__(self, *args: object) -> _Nothing:
+        return self
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
