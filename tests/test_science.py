@@ -73,7 +73,14 @@ def test_an_interrupted_training_goes_on_from_its_own_weights(tmp_path: Path) ->
     assert "--from" not in again
 
 
-def test_a_miniature(data: Path, tmp_path: Path) -> None:
+def sites(folder: Path, function: str) -> str:
+    """Return a path for Python on which each process begins with a function of `scripts`."""
+    (folder / "sitecustomize.py").write_text(f"import scripts; scripts.{function}()\n", "utf-8")
+    return os.pathsep.join([str(folder), str(Path(__file__).parent)])
+
+
+def test_a_miniature(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", sites(tmp_path, "do_without_tensorflow"))
     base = RATES[0]
     rate = {"base": base}
     runs = [Run("forms", "x5", target, settings=rate, shared=True) for target in ("torch", "keras")]
@@ -154,8 +161,7 @@ def test_the_commands_for_imagenet(tmp_path: Path) -> None:
     build, train = re.findall(r"^(?:incgen build|torchrun) .*", page, re.MULTILINE)
     train = train.replace("torchrun --nproc-per-node 8", "torch.distributed.run --nproc-per-node 2")
     train = train.replace("~/imagenet", str(data))
-    (tmp_path / "sitecustomize.py").write_text("import scripts; scripts._prepare()\n", "utf-8")
-    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parent)])
+    paths = sites(tmp_path, "_prepare")
 
     for line in (
         f"incgen {build.removeprefix('incgen ')}",
