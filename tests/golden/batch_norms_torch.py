@@ -112,7 +112,8 @@ class BatchNorms(nn.Module):
         self.five = nn.BatchNorm2d(3, eps=1e-3, momentum=0.1, affine=False)
         self.conv1 = nn.Conv2d(3, 4, 3, padding=1)
         nn.init.xavier_uniform_(self.conv1.weight)
-        nn.init.zeros_(self.conv1.get_parameter("bias"))
+        if self.conv1.bias is not None:
+            nn.init.zeros_(self.conv1.bias)
         self.six = nn.BatchNorm1d(4, eps=1e-3, momentum=0.1)
         self.seven = BiasedBatchNorm1d(4, eps=1e-3, momentum=0.1, bias=False)
 

@@ -81,11 +81,13 @@ class Maybe(nn.Module):
         if c > 8 and deep:
             self.extra = nn.Conv2d(c, c // 2, 1)
             nn.init.xavier_uniform_(self.extra.weight)
-            nn.init.zeros_(self.extra.get_parameter("bias"))
+            if self.extra.bias is not None:
+                nn.init.zeros_(self.extra.bias)
         elif c == 8:
             self.other = nn.Conv2d(c, 5, 1)
             nn.init.xavier_uniform_(self.other.weight)
-            nn.init.zeros_(self.other.get_parameter("bias"))
+            if self.other.bias is not None:
+                nn.init.zeros_(self.other.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.deep:

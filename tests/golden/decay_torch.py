@@ -51,17 +51,20 @@ class Part(nn.Module):
         self.one = nn.Conv2d(in_channels, c, 3, padding=1)
         nn.init.xavier_uniform_(self.one.weight)
         self.weight_decay["one.weight"] = rate
-        nn.init.zeros_(self.one.get_parameter("bias"))
+        if self.one.bias is not None:
+            nn.init.zeros_(self.one.bias)
         conv = nn.Conv2d(c, c, 1)
         nn.init.xavier_uniform_(conv.weight)
-        nn.init.zeros_(conv.get_parameter("bias"))
+        if conv.bias is not None:
+            nn.init.zeros_(conv.bias)
         self.two = nn.Sequential(ConvBN(c, c, 1), conv)
         blocks: list[nn.Module] = []
         for i in range(2):
             conv = nn.Conv2d(c, c, 1)
             nn.init.xavier_uniform_(conv.weight)
             self.weight_decay[f"three.{i}.weight"] = 5e-4
-            nn.init.zeros_(conv.get_parameter("bias"))
+            if conv.bias is not None:
+                nn.init.zeros_(conv.bias)
             blocks.append(conv)
         self.three = nn.Sequential(*blocks)
 
@@ -84,7 +87,8 @@ class Decay(nn.Module):
         bound = (6 / 18) ** 0.5  # Glorot uniform; each filter sees one channel
         nn.init.uniform_(self.sep.depthwise.weight, -bound, bound)
         nn.init.xavier_uniform_(self.sep.pointwise.weight)
-        nn.init.zeros_(self.sep.pointwise.get_parameter("bias"))
+        if self.sep.pointwise.bias is not None:
+            nn.init.zeros_(self.sep.pointwise.bias)
         self.logits = nn.Linear(6, classes)
         nn.init.xavier_uniform_(self.logits.weight)
         nn.init.zeros_(self.logits.bias)

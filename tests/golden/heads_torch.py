@@ -41,7 +41,8 @@ class ConvReLU(nn.Module):
             in_channels, channels, kernel, stride, padding=kernel // 2
         )
         nn.init.xavier_uniform_(self.conv.weight)
-        nn.init.zeros_(self.conv.get_parameter("bias"))
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.conv(x), inplace=True)

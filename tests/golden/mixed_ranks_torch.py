@@ -92,7 +92,8 @@ class MixedRanks(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 5, 3, padding=1)
         nn.init.xavier_uniform_(self.conv1.weight)
-        nn.init.zeros_(self.conv1.get_parameter("bias"))
+        if self.conv1.bias is not None:
+            nn.init.zeros_(self.conv1.bias)
         self.a = Norm(5)
         self.b = Score(5, 6, 7, 4)
         self.c = Norm1d(4, act=False)

@@ -39,7 +39,8 @@ class Residual(nn.Module):
         self.inner = ConvBN(in_channels, c, 3)
         self.up = nn.Conv2d(c, 8, 1)
         nn.init.xavier_uniform_(self.up.weight)
-        nn.init.zeros_(self.up.get_parameter("bias"))
+        if self.up.bias is not None:
+            nn.init.zeros_(self.up.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         residual = self.inner(x)

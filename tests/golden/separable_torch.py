@@ -143,7 +143,8 @@ class Separable(nn.Module):
         bound = (6 / 245) ** 0.5  # Glorot uniform; each filter sees one channel
         nn.init.uniform_(self.stem.depthwise.weight, -bound, bound)
         nn.init.xavier_uniform_(self.stem.pointwise.weight)
-        nn.init.zeros_(self.stem.pointwise.get_parameter("bias"))
+        if self.stem.pointwise.bias is not None:
+            nn.init.zeros_(self.stem.pointwise.bias)
         self.body = nn.Sequential(Sep(8, 6, 3), Sep(6, 8, 3, stride=2))
         self.last = SeparableConv2d(
             nn.Conv2d(8, 8, 3, groups=8, bias=False), nn.Conv2d(8, 5, 1)
@@ -151,7 +152,8 @@ class Separable(nn.Module):
         bound = (6 / 18) ** 0.5  # Glorot uniform; each filter sees one channel
         nn.init.uniform_(self.last.depthwise.weight, -bound, bound)
         nn.init.xavier_uniform_(self.last.pointwise.weight)
-        nn.init.zeros_(self.last.pointwise.get_parameter("bias"))
+        if self.last.pointwise.bias is not None:
+            nn.init.zeros_(self.last.pointwise.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)  # (N, 8, 8, 8)

@@ -22,17 +22,21 @@ class Factorised(nn.Module):
         super().__init__()
         conv = nn.Conv2d(in_channels, c, (1, n), padding=(0, n // 2))
         nn.init.xavier_uniform_(conv.weight)
-        nn.init.zeros_(conv.get_parameter("bias"))
+        if conv.bias is not None:
+            nn.init.zeros_(conv.bias)
         conv2 = nn.Conv2d(c, c, (n, 1), padding=(n // 2, 0))
         nn.init.xavier_uniform_(conv2.weight)
-        nn.init.zeros_(conv2.get_parameter("bias"))
+        if conv2.bias is not None:
+            nn.init.zeros_(conv2.bias)
         self.one = nn.Sequential(conv, conv2)
         self.two = nn.Conv2d(in_channels, c, n, padding=n // 2)
         nn.init.xavier_uniform_(self.two.weight)
-        nn.init.zeros_(self.two.get_parameter("bias"))
+        if self.two.bias is not None:
+            nn.init.zeros_(self.two.bias)
         self.three = nn.Conv2d(in_channels, c, (n + 2, 1), padding=((n + 2) // 2, 0))
         nn.init.xavier_uniform_(self.three.weight)
-        nn.init.zeros_(self.three.get_parameter("bias"))
+        if self.three.bias is not None:
+            nn.init.zeros_(self.three.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([self.one(x), self.two(x), self.three(x)], dim=1)
@@ -45,7 +49,8 @@ class Whole(nn.Module):
         super().__init__()
         self.squeeze = nn.Conv2d(in_channels, c, (in_height, in_width))
         nn.init.xavier_uniform_(self.squeeze.weight)
-        nn.init.zeros_(self.squeeze.get_parameter("bias"))
+        if self.squeeze.bias is not None:
+            nn.init.zeros_(self.squeeze.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.squeeze(x)
@@ -58,7 +63,8 @@ class Windows(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, 4, (5, 3), (2, 1), padding=(2, 1))
         nn.init.xavier_uniform_(self.stem.weight)
-        nn.init.zeros_(self.stem.get_parameter("bias"))
+        if self.stem.bias is not None:
+            nn.init.zeros_(self.stem.bias)
         self.mid = Factorised(4, n, 5)
         self.pool1 = nn.MaxPool2d((2, 3), (2, 1), ceil_mode=True)
         self.last = Whole(15, (5 + 2 * (n // 2) - n) // 2 + 1, 2 * (n // 2) - n + 11, 7)

@@ -60,7 +60,8 @@ class Inner(nn.Module):
         else:
             self.a = nn.Conv2d(in_channels, 3, 3, 2)
         nn.init.xavier_uniform_(self.a.weight)
-        nn.init.zeros_(self.a.get_parameter("bias"))
+        if self.a.bias is not None:
+            nn.init.zeros_(self.a.bias)
         if border in (1, "half", "same"):
             if kind == "max":
                 self.pool: nn.Module = nn.MaxPool2d(3, 1, 1)

@@ -126,19 +126,14 @@ class TorchWriter(ClassWriter):
         """Write how the parameters of a module are initialised, and their weight decay."""
         for start in starts:
             weight, begin = start.weight, start.weight.begin
-            *inner, parameter = start.inner
-            owner = ".".join((module, *inner))
-            tensor: Expression = ex.Name(f"{owner}.{parameter}")
-            if not weight.known and weight.condition == TRUE:
-                # To type checkers, a layer that can have a bias may be without.
-                tensor = ex.Call(f"{owner}.get_parameter", (ex.Literal(parameter),))
+            tensor = ex.Name(".".join((module, *start.inner)))
             if begin.name == "glorot_uniform" and isinstance(begin.args["scale"], Expression):
                 bound = self.local((), "bound", "a number")
                 self.busy.discard(bound)
                 self.init.append(Bind(bound, begin.args["scale"], comment=_BOUND))
                 begin = Op(begin.name, {"scale": ex.Name(bound)})
             statements: tuple[Node, ...] = (Run(replace(begin, value=tensor)),)
-            if weight.condition != TRUE:
+            if not weight.known or weight.condition != TRUE:
                 statements = (Branches(((Op("present", {"value": tensor}), statements),)),)
             self.init += statements
             if weight.l2 != ZERO:
