@@ -338,6 +338,18 @@ def test_formulas_have_one_constant(target: str, line: str) -> None:
     assert line in incgen.generate(spec_of("ceil_sizes"), target).splitlines()
 
 
+def test_a_shape_that_is_only_documented_refuses_no_network() -> None:
+    """Keras needs no formula of the channels; here they are a sum of 58 terms."""
+    branches = "; ".join(f"conv 1x1 (a * {n} // 2)" for n in range(2, 60))
+    spec = (
+        "network sums(a = 1) {{\n input 4x4 2\n concat {{ {} }}\n if channels > 3 {{ relu }}\n}}\n"
+    )
+
+    source = incgen.generate("sums.inc", "keras", text=spec.format(branches))
+
+    assert "maps (N, H, W, 2) to (N, H, W, 870)." in source  # the sum of n // 2
+
+
 def test_what_every_iteration_adds_is_one_product() -> None:
     source = """
 numerics torch

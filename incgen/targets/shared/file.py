@@ -187,8 +187,10 @@ class File(ABC):
             self.graph.input,
             self.graph.nodes[next(iter(self.graph.outputs.values()))].shape,
         )
-        named = self.shaper.definition(self.graph.program.network, True).named
-        channels = named if named in self.graph.parameters else out.channels
+        channels: object = out.channels
+        with suppress(Unknown):  # a documented shape alone refuses no network
+            named = self.shaper.definition(self.graph.program.network, True).named
+            channels = named if named in self.graph.parameters else channels
         kept = (out.height, out.width) == (start.height, start.width)
         behind = self.axes(channels, (("H", "W") if kept else ("H'", "W'")) if out.is_map else ())
         return f"{self.axes(start.channels, ('H', 'W'))} to {behind}"
