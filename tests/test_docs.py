@@ -468,7 +468,8 @@ def test_the_way_from_a_weights_file_to_int8(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page in short: nothing is trained, and TensorFlow stays out of it."""
-    images, run, *_ = fences(TO_USE, "python")
+    images, run, *others = fences(TO_USE, "python")
+    (reported,) = [fence for fence in others if "incgen.quantize" in fence.text]
     weights, names = "runs/digits/last.safetensors", dict[str, Any]()
     monkeypatch.chdir(tmp_path)
     exec(images.text, names)
@@ -486,7 +487,9 @@ def test_the_way_from_a_weights_file_to_int8(
     )
 
     exec(run.text, names)
+    exec(reported.text, names)
     assert names["logits"].shape == (1, 10)
+    assert names["report"].kept == ("conv1",)
 
 
 #: What the programs of the page must have done.

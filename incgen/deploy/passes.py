@@ -47,7 +47,7 @@ _TABLE = (
     Pass(
         "heads",
         "leaves out auxiliary heads, and what only they need",
-        "the network has heads, and names what only they need nowhere else",
+        "the network has heads, and nothing else refers to what only they need",
         "auxiliary heads",
         ", without {}",
         _heads,
