@@ -248,7 +248,7 @@ def _call(groups: Mapping[str, str]) -> str | None:
         return None
     if "around" in groups and inner and not re.search(r"[,=x]", inner):
         return None  # `dense (10)` is one argument
-    parts = re.findall(r"(?:[^,()\[\]]|\([^()]*\)|\[[^\[\]]*\])+", inner)
+    parts = _parts(inner)
     behind = groups.get("behind", "").partition("->")[0].split()
     if behind:  # `conv (3, 3) 64`
         parts = [f"({inner})", *behind]
@@ -260,6 +260,31 @@ def _call(groups: Mapping[str, str]) -> str | None:
         else:
             positional.append(part.strip(" \"'"))
     return translated(takes, positional, attributes, name) or takes.name
+
+
+def _parts(inner: str) -> list[str]:
+    """Split what stands in the parentheses of a call at its own commas."""
+    return re.findall(r"(?:[^,()\[\]]|\([^()]*\)|\[[^\[\]]*\])+", inner)
+
+
+def _use(groups: Mapping[str, str]) -> str:
+    """Write the arguments of `part(8, c * 2)` as a use has them."""
+    given = []
+    for part in _parts(groups["first"] + groups["last"]):
+        key, equals, value = map(str.strip, part.rpartition("="))
+        plain = re.fullmatch(r"[\w.]+|\d+x\S+|[(\[].*[)\]]", value)
+        given.append(f"{key}{equals}{value if plain else f'({value})'}")
+    return " ".join(given if groups["last"] else [*given, "..."])
+
+
+def _list(groups: Mapping[str, str]) -> str:
+    """Put the commas between values that blanks separate.
+
+    >>> _list({"first": "0.5 -1, (c", "last": "* 2) d"})
+    '0.5, -1, (c * 2), d'
+    """
+    text = f"{groups['first']} {groups['last']}"
+    return re.sub(r"(?<=[\w.)])\s*,?\s+(?=[\w.(]|[+-][\w.])|\s*,\s*", ", ", text).strip()
 
 
 def _character(groups: Mapping[str, str]) -> str | None:
@@ -286,8 +311,10 @@ _OFFERS: Mapping[str, Callable[[dict[str, str]], str | None]] = {
     "character": _character,
     "digits": lambda groups: (groups["number"] + groups["digits"]).translate(_DIGITS),
     "input": lambda groups: input_help(groups["rest"]),
+    "list": _list,
     "item": lambda groups: near(groups["token"], sorted(map(str.lower, ITEMS))),
     "loop": _loop,
+    "use": _use,
 }
 
 
