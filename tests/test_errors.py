@@ -193,11 +193,29 @@ ADVICE = {
     "syntax_letters_for_digits": {"1o24": "1024"},
     "syntax_number_and_name": {"(2classes)": "(2 * classes)"},
     "syntax_output": {"output x: conv 3x3 8": "aux x { conv 3x3 8 }\nconv 3x3 8"},
+    "syntax_percent": {
+        "momentum=90%": "momentum=0.9",
+        "rate 5%": "rate 0.05",
+        "2.5%": "0.025",
+        "dropout 50%": "dropout 0.5",
+    },
     "syntax_plus": {"c: a + b": "c: add { from a; from b }"},
     "syntax_repeat_with_index": {
         "repeat i in 4 {": "repeat 4 {",
         "repeat 2 times {": "repeat 2 {",
         "repeat 2 conv 3x3 8": "repeat 2 { conv 3x3 8 }",
+    },
+    "syntax_setting_with_sign": {
+        "epochs = 24": "epochs 24",
+        "batch: 8": "batch 8",
+        "optimizer = sgd momentum=0.9": "optimizer sgd momentum=0.9",
+        "lr = 0.05": "rate 0.05",
+        "loss = CrossEntropy(smoothing=0.1)": "loss cross_entropy smoothing=0.1",
+        "train = flip": "train { flip }",
+        "evaluate: {": "evaluate {",
+        "rate = 0.05 -> warmup 3 steps -> cosine": "rate 0.05 -> warmup 3 steps -> cosine",
+        "steps=100; batch =8; optimizer: sgd": "steps 100; batch 8; optimizer sgd",
+        "flip: 0.5": "flip 0.5",
     },
     "syntax_two_statements": {
         "8 b: relu": "8\n    b: relu",
@@ -386,6 +404,16 @@ def test_what_is_tried_is_what_is_advised(stem: str) -> None:
     for offer in offers:
         if " " in offer and offer not in INSTEAD:
             assert offer in written, offer
+
+
+@pytest.mark.parametrize("count", [1, 40, 80, 200])
+def test_what_is_advised_is_whole_or_not_shown(count: int) -> None:
+    rate = f"0.1 -> cosine{' to=0' * count}"
+    sum_ = f"if 1{' + 1' * count} > 1"
+
+    for line, meant in ((f"rate = {rate}", f"rate {rate}"), (f"{sum_}:", f"{sum_} {{")):
+        report = check_text(f"recipe r for n {{\n{line}\n}}" if "rate" in line else network(line))
+        assert re.findall("help: write `(.*)`", report) == ([meant] if count < 50 else [])
 
 
 # ---------------------------------------------------------------- files

@@ -250,7 +250,7 @@ def test_what_help_offers_can_be_typed(line: str) -> None:
     "word", ["lr", "learning_rate", "batchSize", "weight_decay", "EMA", "label_smoothing"]
 )
 def test_what_other_tools_say_has_a_line_here(word: str) -> None:
-    line = elsewhere.setting(word)
+    line = elsewhere.setting(word, "")
     assert line is not None
     read(line)
 

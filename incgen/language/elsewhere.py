@@ -90,10 +90,21 @@ def initializer(name: str) -> str | None:
     return here
 
 
-def setting(name: str) -> str | None:
-    """Return what to type for another tool's setting of a training; None if it is unknown."""
+#: A number above 0 as a setting takes it.
+_NUMBER = r"\b[0-9][0-9.]*(e-?[0-9]+)?"
+
+
+def setting(name: str, value: str) -> str | None:
+    """Return what to type for another tool's setting of a training; None if it is unknown.
+
+    >>> setting("lr", "0.5"), setting("scheduler", "step"), setting("batch", "8")
+    ('rate 0.5', 'rate 0.1 -> cosine', None)
+    """
     rows: dict[str, str] = _table()["settings"]
-    return next((here for here, words in rows.items() if folded(name) in words.split()), None)
+    here = next((here for here, words in rows.items() if folded(name) in words.split()), None)
+    if here and re.fullmatch(_NUMBER, value):
+        return re.sub(f"{_NUMBER}$", value, here)
+    return here
 
 
 def folded(name: str) -> str:

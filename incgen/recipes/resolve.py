@@ -233,12 +233,13 @@ class RecipeResolver:
         reader = FormReader(self._constants(loaded), self.report)
         if isinstance(written, st.Images):
             if written.name.text not in TRANSFORMS:
-                self._refuse_setting(written.name)
+                self._refuse_setting(written.name, "")
             return written.name.text, self._images(reader, written), written.name
         call, *parts = written.calls
         setting = SETTINGS.get(call.name.text)
         if setting is None:
-            self._refuse_setting(call.name)
+            first = call.positional[0].span if call.positional else None
+            self._refuse_setting(call.name, first.text if first else "")
         value = reader.chosen(setting.name, setting.forms, call)
         if setting.name == "rate":
             value = self._rate(reader, setting, value, parts)
@@ -286,10 +287,10 @@ class RecipeResolver:
             self.report.refuse(Code.UNKNOWN_SETTING, call.name.span, message, help=help_)
         return form
 
-    def _refuse_setting(self, name: st.Identifier) -> NoReturn:
+    def _refuse_setting(self, name: st.Identifier, value: str) -> NoReturn:
         from incgen.language import elsewhere  # only a faulty recipe needs it
 
-        known, here = [*SETTINGS, *TRANSFORMS], elsewhere.setting(name.text)
+        known, here = [*SETTINGS, *TRANSFORMS], elsewhere.setting(name.text, value)
         help_ = f"here it is `{here}`" if here else near(name.text, known)
         help_ = help_ or f"there are {listed(known)}"
         message = f"a recipe has no setting `{clipped(name.text)}`"

@@ -25,7 +25,10 @@ ITEMS = frozenset({"NUMERICS", "DEFAULT", "LET", "UNIT", "BLOCK", "NETWORK", "US
 #: Longer lines are not searched for statements, and of the text before a token only this many
 #: characters at both ends are: patterns take time.
 _LONGEST = 400
+#: Nor is anything longer shown as what to type, which would be wrong if it were cut.
+_LONGEST_TYPED = 300
 _LOOKED_AT = 200
+_CUT = "\n"  # between the two ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,16 @@ class _Row:
             if not offer:
                 return None
             groups["offer"] = offer
-        message = _filled(self.message, groups, longest=40)
-        help_ = _filled(self.help, groups, longest=300) or None
+        message = _filled(self.message, _short(groups))
+        help_ = _filled(self.help, groups) if self._is_whole(groups) else None
         start, end = spans.get(self.at, (0, len(misfit.token)))
         end = len(misfit.token) if self.through else end
-        return Slip(Code[self.code], message, help_, -start, end - start)
+        return Slip(Code[self.code], message, help_ or None, -start, end - start)
+
+    def _is_whole(self, groups: Mapping[str, str]) -> bool:
+        """Return whether nothing of what the help inserts is long, or was cut."""
+        typed = [groups[name] for name in re.findall(r"<(\w+)>", self.help)]
+        return all(len(said) <= _LONGEST_TYPED and _CUT not in said for said in typed)
 
     def _is_about(self, misfit: Misfit) -> bool:
         """Return whether the kinds are those of the row."""
@@ -103,7 +111,7 @@ class _Row:
         before = misfit.before.rstrip(" \t")
         blanks = len(misfit.before) - len(before)
         if len(before) > 2 * _LOOKED_AT:
-            before = f"{before[:_LOOKED_AT]} {before[-_LOOKED_AT:]}"
+            before = f"{before[:_LOOKED_AT]}{_CUT}{before[-_LOOKED_AT:]}"
         begin = max(map(misfit.before.rfind, "{};")) + 1
         line = misfit.before + token + misfit.after
         if self.line and len(line) > _LONGEST:
@@ -161,15 +169,15 @@ def _facts(misfit: Misfit) -> dict[str, str]:
     return {"token": token, "shown": shown, "expected": wanted(misfit.accepts)}
 
 
-def _filled(text: str, groups: Mapping[str, str], longest: int) -> str:
-    """Insert what groups matched into a text, shortened if long."""
-    whole = ("expected", "offer")
+def _short(groups: Mapping[str, str]) -> dict[str, str]:
+    """Shorten what groups matched for a message, except for what is ours."""
+    ours = ("expected", "offer")
+    return {name: said if name in ours else clipped(said) for name, said in groups.items()}
 
-    def group(match: re.Match[str]) -> str:
-        said = groups[match[1]]
-        return said if match[1] in whole else clipped(said, longest)
 
-    return re.sub(r"<(\w+)>", group, text)
+def _filled(text: str, groups: Mapping[str, str]) -> str:
+    """Insert what groups matched into a text."""
+    return re.sub(r"<(\w+)>", lambda match: groups[match[1]], text)
 
 
 def wanted(accepts: set[str]) -> str:
@@ -299,6 +307,20 @@ def _body(groups: Mapping[str, str]) -> str | None:
     return elsewhere.body_help(groups["at"]) if groups["at"] not in OPS else None
 
 
+def _setting(groups: Mapping[str, str]) -> str:
+    """Write a setting of a recipe without the sign behind its name."""
+    name, rest = groups["name"], groups["rest"]
+    if name in ("train", "evaluate") and rest != "{":
+        return f"{name} {{ {rest} }}"
+    return elsewhere.setting(name, rest) or f"{name} {rest}"
+
+
+def _part(groups: Mapping[str, str]) -> str | None:
+    """Write a percentage as a part of 1."""
+    number = groups["number"]
+    return f"{float(number) / 100:g}" if re.fullmatch(r"[0-9]{1,9}\.?[0-9]{0,9}", number) else None
+
+
 #: Letters that are typed for digits.
 _DIGITS = str.maketrans("oOlI", "0011")
 #: The values of <offer>, by the names that rows use for it.
@@ -314,6 +336,8 @@ _OFFERS: Mapping[str, Callable[[dict[str, str]], str | None]] = {
     "list": _list,
     "item": lambda groups: near(groups["token"], sorted(map(str.lower, ITEMS))),
     "loop": _loop,
+    "part": _part,
+    "setting": _setting,
     "use": _use,
 }
 
