@@ -24,6 +24,7 @@ from incgen.base.diagnostics import (
 from incgen.graph.elaborate import elaborate
 from incgen.graph.nodes import Graph
 from incgen.graph.remedies import with_remedies
+from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.values import plain_value
 from incgen.resolve.program import resolve
@@ -218,8 +219,12 @@ def _not_one_network(loaded: LoadedFile) -> Diagnostic:
     )
 
 
-def plain_parameters(values: Parameters | None) -> dict[str, Value]:
+def plain_parameters(
+    values: Parameters | None, defaults: Mapping[str, Value | None] = {}
+) -> dict[str, Value]:
     """Convert the names and values of parameters to plain ones.
+
+    The defaults of the spec, where it is known, are for messages.
 
     Raises:
         RequestError: A value is not one that a parameter can have.
@@ -230,7 +235,7 @@ def plain_parameters(values: Parameters | None) -> dict[str, Value]:
             raise RequestError(f"the name of a parameter is a string, not {type(name).__name__}")
         key = str.__str__(name)
         try:
-            plain[key] = plain_value(value)
+            plain[key] = plain_value(value, defaults.get(key))
         except ValueError as fault:
             raise RequestError(f"`{clipped(key)}` cannot be set to that: {fault}") from None
     return plain
@@ -252,13 +257,14 @@ def _faults_with(loaded: LoadedFile, values: dict[str, Value]) -> list[Diagnosti
 def _settings(loaded: LoadedFile, values: Parameters) -> tuple[dict[str, Value], dict[str, Value]]:
     """Split values into those of constants and those of parameters; reject unknown names."""
     networks = loaded.spec.of(st.Network)
-    parameters = [p.name.text for network in networks for p in network.parameters]
-    constants = [item.name.text for item in loaded.spec.of(st.Constant)]
-    plain = plain_parameters(values)
+    parameters = {p.name.text: p.default for network in networks for p in network.parameters}
+    known = parameters | {item.name.text: item.value for item in loaded.spec.of(st.Constant)}
+    plain = plain_parameters(
+        values, {key: ex.literal(value) for key, value in known.items() if value}
+    )
     for name in plain:
-        known = [*parameters, *constants]
         if name not in known:
-            offer = near(name, known) or (f"there are {listed(known)}" if known else "")
+            offer = near(name, known) or (f"there are {listed([*known])}" if known else "")
             end = f": {offer}" if offer else ""
             raise RequestError(f"the spec has no parameter and no constant `{name}`{end}")
     given = {name: value for name, value in plain.items() if name in parameters}

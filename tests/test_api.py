@@ -124,6 +124,8 @@ def test_a_graph_follows_its_parameters(spec: Path) -> None:
         ({"clases": 1}, r"no parameter and no constant `clases`: did you mean `classes`\?"),
         ({"x": 1}, r"no constant `x`: there are `classes` and `kind`"),
         ({"kind": "avgg"}, r"`kind` cannot be set to that: no word `avgg`: did you mean `avg`\?"),
+        ({"classes": "three"}, r"it takes a number, 10 by default, not `three`"),
+        ({"kind": "biggest"}, r"or a word such as `max`, not `biggest`"),
         ({"kind": '"); import os  # '}, r"a value is a number, `true`, `false` or a word"),
         ({"classes": [1]}, r"not an object of type `list`"),
         ({"classes": None}, r"not an object of type `NoneType`"),

@@ -43,15 +43,16 @@ def difference(kind: str, first: Shape, second: Shape) -> tuple[str, str]:
             only = "only `add` and `mul` spread one over the other"
             how = f"one is a map, the other a vector, and {only}"
             return how, "pool or flatten both branches, or neither"
-        channels = (first if first.is_map else second).channels
-        return "their channels differ", f"end the vector branch with `dense {channels}`"
-    if (first.height, first.width) != (second.height, second.width):
-        both = kind != "concat" and first.channels != second.channels
-        how = "their shapes differ" if both else "their height and width differ"
-        return how, "give both branches the same strides and paddings"
+        wanted = (first if first.is_map else second).channels
+        return "their channels differ", f"end the vector branch with `dense {wanted}`"
     op = "a 1x1 `conv`" if first.is_map else "a `dense`"
-    help_ = f"give both branches the same number of channels, for example with {op}"
-    return "their channels differ", help_
+    channels = f"the same number of channels, for example with {op}"
+    how, help_ = "their channels differ", channels
+    if (first.height, first.width) != (second.height, second.width):
+        how, help_ = "their height and width differ", "the same strides and paddings"
+        if kind != "concat" and first.channels != second.channels:
+            how, help_ = "their shapes differ", f"{help_}, and {channels}"
+    return how, f"give both branches {help_}"
 
 
 def refuse_mismatch(

@@ -6,6 +6,8 @@ errors that only show once the input shape is known.
 
 from __future__ import annotations
 
+import math
+
 from incgen.base.diagnostics import Code, counted, listed
 from incgen.graph.shapes import Arguments, Borders, Fault, Shape, Window, borders, sides, spatial
 from incgen.language.signatures import Formula, Op, Takes, windows
@@ -72,13 +74,17 @@ _DIVIDED = {
 
 def _check_divisors(op: Op, args: Arguments, shape: Shape) -> None:
     for argument in op.arguments:
-        for name in argument.divides:
-            number, size = args[argument.name], _named(args, shape)[name]
+        sizes = [_named(args, shape)[name] for name in argument.divides]
+        for name, size in zip(argument.divides, sizes, strict=True):
+            number, common = args[argument.name], math.gcd(*sizes)
             if size % number:
                 message = f"`{argument.name}` of `{op.name}` is {number}, which does not divide its"
-                divisors = [str(d) for d in range(2, min(size, 256) + 1) if size % d == 0]
-                help_ = f"{size} can be divided by {listed(divisors[:8], 'or')}" if divisors else ""
-                raise Fault(Code.GROUPS, f"{message} {size} {_DIVIDED[name]}", help_ or None)
+                divisors = [str(d) for d in range(2, min(common, 256) + 1) if common % d == 0]
+                both = " and ".join(dict.fromkeys(map(str, sizes)))
+                help_ = f"{both} can be divided by {listed(divisors[:8], 'or')}"
+                if not divisors:
+                    help_ = f"only 1 divides {both}: leave `{argument.name}` out"
+                raise Fault(Code.GROUPS, f"{message} {size} {_DIVIDED[name]}", help_)
 
 
 def _moved(op: Op, args: Arguments, shape: Shape) -> tuple[int, int]:

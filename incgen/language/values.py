@@ -10,16 +10,20 @@ import numbers
 import operator
 from typing import Any
 
-from incgen.base.diagnostics import clipped, listed, near
+from incgen.base.diagnostics import clipped, near
 from incgen.language.arithmetic import MAX_NUMBER, Value
 from incgen.language.ops import ACTIVATIONS, WORDS
+from incgen.language.printing import spec_value
+
+_A_VALUE = "a value is a number, `true`, `false` or a word such as `max`"
 
 
-def plain_value(value: object) -> Value:
+def plain_value(value: object, default: Value | None = None) -> Value:
     """Return a value as a spec could write it: whole numbers, numbers, flags and words.
 
     Accepts equivalents: scalars of NumPy and other array libraries, members of `IntEnum` and
-    `StrEnum`, fractions and decimals, which become the nearest float.
+    `StrEnum`, fractions and decimals, which become the nearest float. The message about an unknown
+    word says what the default is.
 
     Raises:
         ValueError: No parameter can have this value; the message says why.
@@ -28,20 +32,28 @@ def plain_value(value: object) -> Value:
     if plain is None:
         what = clipped(type(value).__name__)
         what = f"an object of type `{what}`" if what.isidentifier() else "this object"
-        message = "a value is a number, `true`, `false` or a word such as `max`"
-        raise ValueError(f"{message}, not {what}")
+        raise ValueError(f"{_A_VALUE}, not {what}")
     if isinstance(plain, str):
         if not plain.isidentifier():
-            raise ValueError("a value is a number, `true`, `false` or a word such as `max`")
+            raise ValueError(_A_VALUE)
         words = WORDS | set(ACTIVATIONS)
         if plain not in words:
-            offer = near(plain, words) or f"there are {listed(sorted(words))}"
-            raise ValueError(f"no word `{clipped(plain)}`: {offer}")
+            offer, shown = near(plain, words), f"`{clipped(plain)}`"
+            known = f"no word {shown}: {offer}" if offer else f"{_wanted(default)}, not {shown}"
+            raise ValueError(known)
     elif plain != plain:
         raise ValueError("NaN is not a number")
     elif abs(plain) > MAX_NUMBER:
         raise ValueError(f"numbers go up to 2**53 = {MAX_NUMBER}")
     return plain
+
+
+def _wanted(default: Value | None) -> str:
+    """Return what can stand in the place of a default."""
+    if not isinstance(default, int | float):
+        return _A_VALUE
+    kind = "`true` or `false`" if isinstance(default, bool) else "a number"
+    return f"it takes {kind}, {spec_value(default)} by default"
 
 
 def _plain(value: Any) -> Value | None:

@@ -74,7 +74,8 @@ class Matcher:
             preset = PRESETS["torch"][op.family or op.name]
             values = {a.name: spec_value(preset[a.name]) for a in missing}
             says = listed([a.name for a in missing])
-            message = f"`{op.name}` must state {says}: the frameworks disagree on it"
+            them = "it" if len(missing) == 1 else "them"
+            message = f"`{op.name}` must state {says}: the frameworks disagree on {them}"
             usage = _usage(call, missing, values)
             help_ = f"{usage}, or begin the file with `numerics caffe`, `torch` or `tf`"
             self.report.refuse(Code.MUST_SAY, call.span, message, help=help_)
