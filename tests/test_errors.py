@@ -127,6 +127,29 @@ ADVICE = {
         "a: bn_relu_conv 3x3 8": "a: bn_relu_conv 3 64",
     },
     "argument-count_pooling_without_window": {"    avg_pool\n": "    global_avg_pool\n"},
+    "argument-count_setting_with_values": {
+        "epochs 4 steps": "steps 4",
+        "batch 8 16": "batch 8",
+        "optimizer sgd 0.9 nesterov=true": "optimizer sgd momentum=0.9 nesterov=true",
+        "rate 0.05 3 per=epoch": "rate 0.05 per=epoch",
+        "loss smoothing=0.1": "loss cross_entropy smoothing=0.1",
+        "clip 2": "clip norm 2",
+        "average 0.999 true": "average 0.999 ramp=true",
+        "shuffle 64": "shuffle shards 64",
+        "color 0.1 hue=0.05": "color brightness=0.1 hue=0.05",
+        "steps four epochs": "epochs four",
+        "batch four": "batch four",
+        "optimizer adam 0.001": "optimizer adam",
+        "rate 0.05 -> warmup 3 start=0.1": "rate 0.001 -> warmup 3 epochs start=0.1",
+        "optimizer rmsprop tf 0.9 momentum=(0.1 * 9)": "optimizer rmsprop tf decay=0.9 "
+        "momentum=(0.1 * 9) eps=1",
+        "warmup steps 3": "warmup 3 steps",
+        "[2, four]": "[2, four] epochs",
+        "clip norm limit=2": "clip norm 2",
+        "optimizer momentum=0.9 nest": "optimizer sgd momentum=0.9 nest",
+        "exponential 0.9 2 epochs smooth=true": "exponential 0.9 every 2 epochs smooth=true",
+        "exponential 0.9 -> cosine": "exponential 0.9 every 2 epochs",
+    },
     "argument-count_window_of_unit": {"a: conv3x3 5x5 8": "a: conv3x3 8 window=5x5"},
     "bad-character_framework": {
         "nn.Conv2d(3, 64, 3, padding=1, bias=False)": "conv 3x3 64 pad=1 bias=false",
@@ -389,7 +412,7 @@ block se(r, c, outer, outer_channels) {
 #: Alternatives in these help lines to the one that is tried.
 INSTEAD = {
     *("avg_pool 3x3", "conv3x3 8", "if kind { silu }", "if parameter { ... }", "concat { ... }"),
-    "x: conv 3x3 8",
+    *("x: conv 3x3 8", "clip value 2", "warmup 3 steps start=0.1"),
 }
 
 

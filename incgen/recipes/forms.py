@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -30,6 +30,10 @@ _EXAMPLES = {
     Kind.DURATION: "2 epochs",
     Kind.TIMES: "[30, 60] epochs",
 }
+#: The units of a duration by what they may be called.
+UNITS: Final = MappingProxyType(
+    {"epoch": "epochs", "epochs": "epochs", "step": "steps", "steps": "steps"}
+)
 #: The default of what must be stated.
 STATED: Final = object()
 
@@ -76,8 +80,12 @@ class Form:
         """Return the fields given by name."""
         return tuple(field for field in self.fields if not field.positional)
 
-    def usage(self, setting: str = "") -> str:
+    def usage(self, setting: str = "", given: Mapping[str, str] = MappingProxyType({})) -> str:
         """Return how it is written, with what must be stated.
+
+        Args:
+            setting: The setting; "" for a part of one, or a transform.
+            given: The text of values by name, in place of examples.
 
         >>> from incgen.recipes.table import SETTINGS
         >>> SETTINGS["rate"].parts["exponential"].usage()
@@ -85,10 +93,9 @@ class Form:
         """
         words = [setting, self.name] if setting != self.name else [setting]
         for field in self.fields:
-            if field.positional and field.default is STATED:
-                words += [field.lead, field.shown]
-            elif field.default is STATED:
-                words.append(f"{field.name}={field.shown}")
+            if field.name in given or field.default is STATED:
+                value = given.get(field.name, field.shown)
+                words += [field.lead, value] if field.positional else [f"{field.name}={value}"]
         return " ".join(filter(None, words))
 
 

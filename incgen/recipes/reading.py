@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NoReturn
 
 from incgen.base.diagnostics import Code, Refused, Reporter, clipped, listed, near
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
-from incgen.recipes.forms import STATED, Field, Form, Kind
+from incgen.recipes.forms import STATED, UNITS, Field, Form, Kind
 from incgen.recipes.recipe import Duration
+from incgen.recipes.remedies import help_for
 from incgen.resolve.arguments import range_fault
 from incgen.resolve.values import Values
 from incgen.syntax import tree as st
-
-_UNITS = {"epoch": "epochs", "epochs": "epochs", "step": "steps", "steps": "steps"}
 
 
 class FormReader:
@@ -35,15 +35,17 @@ class FormReader:
         if "" in forms:
             return self.read(forms[""], call, call.positional, setting)
         first = call.positional[0] if call.positional else None
-        usages = [form.usage(setting) for form in forms.values()]
+        constants, kinds = self.values.constants, forms.values()
         if not isinstance(first, ex.Name):
             message = f"`{setting}` names what kind it is"
             span = call.span if first is None else first.span
-            self.report.refuse(Code.ARGUMENT_COUNT, span, message, help=_write(usages))
+            help_ = help_for(setting, kinds, call, call.positional, constants)
+            self.report.refuse(Code.ARGUMENT_COUNT, span, message, help=help_)
         form = forms.get(first.text)
         if form is None:
             message = f"`{setting}` must be {listed(list(forms), 'or')}, not `{first.text}`"
-            help_ = near(first.text, forms) or _write(usages)
+            help_ = help_for(setting, kinds, call, call.positional[1:], constants)
+            help_ = near(first.text, forms) or help_
             self.report.refuse(Code.UNKNOWN_NAME, first.span, message, help=help_)
         return self.read(form, call, call.positional[1:], setting)
 
@@ -52,7 +54,7 @@ class FormReader:
     ) -> object:
         """Read a call as one form, from positional arguments that may be fewer than its own."""
         what = " ".join(filter(None, (setting, form.name))) or call.name.text
-        usage = f"write `{form.usage(setting)}`"
+        usage = partial(help_for, setting, (form,), call, positional, self.values.constants)
         waiting = list(positional)
         values: dict[str, object] = {}
         for field in form.positional:
@@ -60,13 +62,13 @@ class FormReader:
                 values[field.name] = self._positional(what, field, waiting, call, usage)
         if waiting:
             message = f"`{what}` takes nothing more"
-            self.report.refuse(Code.ARGUMENT_COUNT, waiting[0].span, message, help=usage)
+            self.report.refuse(Code.ARGUMENT_COUNT, waiting[0].span, message, help=usage())
         self._attributes(what, form, call.attributes, values)
         for field in form.fields:
             if field.name not in values:
                 if field.default is STATED:
                     message = f"`{what}` must state `{field.name}`: {field.doc}"
-                    self.report.refuse(Code.MUST_SAY, call.span, message, help=usage)
+                    self.report.refuse(Code.MUST_SAY, call.span, message, help=usage())
                 values[field.name] = field.default
         return form.made(**values)
 
@@ -97,7 +99,12 @@ class FormReader:
             raise Refused
 
     def _positional(
-        self, what: str, field: Field, waiting: list[st.Argument], call: st.Call, usage: str
+        self,
+        what: str,
+        field: Field,
+        waiting: list[st.Argument],
+        call: st.Call,
+        usage: Callable[[], str],
     ) -> object:
         """Take the arguments of a field, with the word in front of it, from those that are left."""
         if field.lead:
@@ -105,23 +112,23 @@ class FormReader:
             if not (isinstance(first, ex.Name) and first.text == field.lead):
                 span = first.span if first is not None else call.span
                 message = f"`{what}` needs the word `{field.lead}` here"
-                self.report.refuse(Code.ARGUMENT_COUNT, span, message, help=usage)
+                self.report.refuse(Code.ARGUMENT_COUNT, span, message, help=usage())
             waiting.pop(0)
         if not waiting:
             message = f"`{what}` needs {field.kind.value}: {field.doc}"
-            self.report.refuse(Code.ARGUMENT_COUNT, call.span, message, help=usage)
+            self.report.refuse(Code.ARGUMENT_COUNT, call.span, message, help=usage())
         written = waiting.pop(0)
         if field.kind not in (Kind.DURATION, Kind.TIMES):
             return self._value(what, field, written)
         unit = waiting.pop(0) if waiting else None
-        if not (isinstance(unit, ex.Name) and unit.text in _UNITS):
+        if not (isinstance(unit, ex.Name) and unit.text in UNITS):
             span = unit.span if unit is not None else written.span
             message = f"`{field.name}` of `{what}` is counted in `epochs` or `steps`"
-            self.report.refuse(Code.ARGUMENT_COUNT, span, message, help=usage)
+            self.report.refuse(Code.ARGUMENT_COUNT, span, message, help=usage())
         parts = written.values if isinstance(written, st.Items) else (written,)
         if isinstance(written, st.Items) != (field.kind is Kind.TIMES):
             self._refuse(what, field, written.span)
-        spans = [self._duration(what, field, part, _UNITS[unit.text]) for part in parts]
+        spans = [self._duration(what, field, part, UNITS[unit.text]) for part in parts]
         if [duration.count for duration in spans] != sorted({duration.count for duration in spans}):
             message = f"`{field.name}` of `{what}` must rise"
             self.report.refuse(Code.NUMBER_RANGE, written.span, message)
@@ -181,6 +188,7 @@ class FormReader:
     def _evaluated(self, what: str, field: Field, written: st.Argument) -> Value:
         if isinstance(written, (st.Window, st.Items, st.Text, st.Applied)):
             self._refuse(what, field, written.span)
+        self.values.instead = _instead(field)
         fixed = self.values.fixed(written)
         value = ex.literal(fixed) if fixed is not None else None
         if value is None:
@@ -192,5 +200,9 @@ class FormReader:
         self.report.refuse(Code.WRONG_TYPE, span, message)
 
 
-def _write(usages: Sequence[str]) -> str:
-    return f"write {listed(usages, 'or')}"
+def _instead(field: Field) -> str:
+    """Return what to write in place of a name without a meaning."""
+    if field.kind is Kind.FLAG:
+        return f"write {field.kind.value}"
+    first = field.shown.split()[0]
+    return "write a number" if "[" in first else f"write a number, such as `{first}`"

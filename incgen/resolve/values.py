@@ -29,6 +29,7 @@ class Values:
     #: The constants; None marks one with a fault, which is not reported again
     constants: dict[str, ex.Expression | None] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)  #: The names that something uses
+    instead: str | None = None  #: What help says of a name that is like no other
 
     def define(self, item: st.Constant) -> None:
         """Add a constant, whose name is already reserved."""
@@ -125,7 +126,7 @@ class Values:
 
     def _report_name(self, name: ex.Name, known: set[str], operand: bool) -> None:
         """Report a name that does not refer to a value."""
-        text, help_ = name.text, near(name.text, known)
+        text, help_ = name.text, near(name.text, known) or self.instead
         code, message = Code.UNKNOWN_NAME, f"`{text}` is not defined here"
         later = self._constant_below(text)
         if self.can_apply(text) and operand:

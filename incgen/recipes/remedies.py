@@ -1,0 +1,128 @@
+"""Remedies for settings that do not fit, with the values that were stated."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+
+from incgen.base.diagnostics import listed
+from incgen.language import expressions as ex
+from incgen.recipes.forms import UNITS, Field, Form, Kind
+from incgen.resolve.arguments import range_fault
+from incgen.syntax import tree as st
+
+#: Who states a smaller number behind an optimiser means the learning rate.
+_LEAST_MOMENTUM = 0.5
+
+
+def help_for(
+    setting: str,
+    forms: Iterable[Form],
+    call: st.Call,
+    positional: Sequence[st.Argument],
+    constants: Container[str],
+) -> str:
+    """Return how a call can be written in one of several forms, with the values that it states.
+
+    Args:
+        setting: The setting; "" for a part of one, or a transform.
+        forms: The forms that it may have; those that take all of its values come alone.
+        call: What is written.
+        positional: Its positional arguments without the name of the form.
+        constants: The names that stand for numbers.
+    """
+    meant = [_Meant(setting, form, call, positional, constants) for form in forms]
+    fitting = [one for one in meant if one.complete] or meant
+    help_ = f"write {listed([usage for one in fitting for usage in one.usages()], 'or')}"
+    rates = [_text(arg) for arg in meant[0].left if setting == "optimizer" and _is_rate(arg)]
+    return f"{help_}; a learning rate is a setting, `rate {rates[0]}`" if rates else help_
+
+
+class _Meant:
+    """The values of a call as those of the fields that they fit."""
+
+    def __init__(
+        self,
+        setting: str,
+        form: Form,
+        call: st.Call,
+        positional: Sequence[st.Argument],
+        constants: Container[str],
+    ) -> None:
+        self.setting, self.form, self.constants = setting, form, constants
+        ours = {field.name for field in form.attributes}
+        by_name = {attribute.name.text: attribute.value for attribute in call.attributes}
+        at = [by_name[field.name] for field in form.positional if field.name in by_name]
+        self.left = [*at, *positional]
+        self.given = {name: _text(value) for name, value in by_name.items() if name in ours}
+        self.unknown = by_name.keys() - {field.name for field in form.fields}
+        self.units = [UNITS[word] for word in map(_word, self.left) if word in UNITS]
+        for field in form.fields:
+            self._take(field)
+        leads = {field.lead for field in form.positional} - {""}
+        self.left = [arg for arg in self.left if _word(arg) not in leads]
+
+    @property
+    def complete(self) -> bool:
+        """Return whether every value that is stated has a place."""
+        return not self.left and not self.unknown
+
+    def _take(self, field: Field) -> None:
+        """Take the first value that fits a field."""
+        fitting = next((arg for arg in self.left if _fits(field, arg, self.constants)), None)
+        if fitting is None or field.name in self.given:
+            return
+        if self.setting == "optimizer" and _is_rate(fitting):
+            return
+        self.left.remove(fitting)
+        self.given[field.name] = _text(fitting)
+
+    def usages(self) -> list[str]:
+        """Return what to type; with each unit if one is needed and none is stated."""
+        counts = [
+            field.name for field in self.form.fields if field.kind in (Kind.DURATION, Kind.TIMES)
+        ]
+        stated = [name for name in counts if name in self.given]
+        if not stated:
+            number = next(iter(self.given.values()), "")
+            if self.setting in UNITS and self.units and number and "." not in number:
+                return [f"{self.units[0]} {number}"]
+            return [self.form.usage(self.setting, self.given)]
+        units = self.units[:1] or ["epochs", "steps"]
+        return [self._with_unit(stated, unit) for unit in units]
+
+    def _with_unit(self, stated: Sequence[str], unit: str) -> str:
+        counted = {name: f"{self.given[name]} {unit}" for name in stated}
+        return self.form.usage(self.setting, {**self.given, **counted})
+
+
+def _fits(field: Field, written: st.Argument, constants: Container[str]) -> bool:
+    """Return whether a value can be that of a field."""
+    match field.kind:
+        case Kind.WORD:
+            return _word(written) in field.words
+        case Kind.RANGE | Kind.TIMES:
+            return isinstance(written, st.Items)
+        case Kind.FLAG:
+            return isinstance(written, ex.Literal) and isinstance(written.value, bool)
+    if isinstance(written, ex.Literal) and isinstance(written.value, (int, float)):
+        whole = field.kind is not Kind.COUNT or written.value == int(written.value) >= 1
+        fault = range_fault(written.value, field.minimum, field.maximum, open_=field.open)
+        return whole and not fault and not isinstance(written.value, bool)
+    return isinstance(written, (ex.Unary, ex.Binary, ex.Call)) or _word(written) in constants
+
+
+def _is_rate(written: st.Argument) -> bool:
+    return (
+        isinstance(written, ex.Literal)
+        and isinstance(written.value, (int, float))
+        and 0 < written.value < _LEAST_MOMENTUM
+    )
+
+
+def _word(written: st.Argument) -> str:
+    return written.text if isinstance(written, ex.Name) else ""
+
+
+def _text(written: st.Argument) -> str:
+    text = written.span.text if written.span else ""
+    return f"({text})" if isinstance(written, (ex.Unary, ex.Binary)) else text
