@@ -244,6 +244,20 @@ ADVICE = {
         "8 b: relu": "8\n    b: relu",
         "identity  c: conv 3x3 8 }": "identity\n    c: conv 3x3 8\n}",
     },
+    "trap_adam_with_values": {
+        "l2 1e-4": "l2 0",
+        "optimizer adam beta2=0.99": "optimizer adamw beta2=0.99 decay=0.05",
+    },
+    "trap_warmup": {
+        "warmup 30 steps": "warmup 1 steps",
+        "warmup 5 epochs start=0.1": "warmup 0.5 epochs start=0.1",
+        "    steps 1\n": "",
+    },
+    "unfit-recipe_heads_with_smoothing": {
+        "loss cross_entropy smoothing=0.1": "loss cross_entropy smoothing=0.1 heads=0.3",
+        "crop 48": "crop",
+        "resize 40": "resize 40 -> center_crop",
+    },
     "unknown-attribute_activation": {
         "conv 3x3 8 activation=relu": "conv 3x3 8 -> relu",
         "b: dense 8 activation=softmax name=logits": "logits: dense 8 -> softmax",
@@ -323,6 +337,14 @@ ADVICE = {
         "conv3x3 8": "conv 3x3 8",
     },
     "unknown-preset_of_a_framework": {"pytorch": "torch"},
+    "unknown-setting_transform_of_the_other": {
+        "{ crop 32 }": "{ center_crop 32 }",
+        "crop area=[0.08, 1]": "center_crop",
+        "cosine -> warmup 3 epochs start=0.1": "warmup 3 epochs start=0.1 -> cosine",
+        "evaluate { flip -> color brightness=0.1 }": "train { flip -> color brightness=0.1 }",
+        "train { ten_crop }": "evaluate { ten_crop }",
+        "    evaluate { rotate 3 }\n": "",
+    },
     "unnamed_chain": {
         "    conv 3x3 8 -> depthwise_conv 3x3 -> conv 1x1 8": "    part: "
         "conv 3x3 8 -> depthwise_conv 3x3 -> conv 1x1 8"
@@ -361,7 +383,7 @@ def test_what_is_advised_compiles(stem: str) -> None:
     report = check_text(text)
 
     assert not re.search(r": error\[", report), report
-    if stem.startswith("unnamed"):
+    if stem.startswith(("unnamed", "trap")):
         assert report == ""
 
 
@@ -413,6 +435,7 @@ block se(r, c, outer, outer_channels) {
 INSTEAD = {
     *("avg_pool 3x3", "conv3x3 8", "if kind { silu }", "if parameter { ... }", "concat { ... }"),
     *("x: conv 3x3 8", "clip value 2", "warmup 3 steps start=0.1"),
+    *("train { ... }", "evaluate { ... }"),
 }
 
 

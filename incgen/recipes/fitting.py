@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -87,7 +88,8 @@ class _Fit:
         loss, heads = self.recipe.loss, list(self.graph.outputs)[1:]
         if heads and loss.heads is None:
             message = f"the network has {listed(heads)}, whose loss needs a weight"
-            help_ = "write `loss cross_entropy heads=0.3`, GoogLeNet's weight (arXiv:1409.4842)"
+            stated = self.places["loss"].text if "loss" in self.places else "loss cross_entropy"
+            help_ = f"write `{stated} heads=0.3`, GoogLeNet's weight (arXiv:1409.4842)"
             self.refuse("loss", message, help_)
         if not heads and loss.heads is not None:
             self.warn("loss", "`heads` weighs the loss of auxiliary heads, and there are none")
@@ -108,12 +110,13 @@ class _Fit:
                 if args["size"] != side.height:
                     message = f"`{transform.name}` makes {args['size']} pixels, but the input"
                     message += f" has {side.height}"
-                    self.refuse(key, message, f"write `{transform.name}`")
+                    self.refuse(key, message, "leave the size out")
             self._colours(key, transform, args)
             done.append(rp.Transform(transform.name, args))
-        if not sized and any(t.name == "resize" for t in transforms):
+        resize = next((t for t in transforms if t.name == "resize"), None)
+        if resize and not sized:
             message = "`resize` keeps the shape of an image; a crop must follow"
-            self.refuse(key, message, "write `resize 256 -> center_crop`")
+            self.refuse(key, message, f"write `resize {resize.args['size']} -> center_crop`")
         self._order(key, done)
         return tuple(done)
 
@@ -153,6 +156,7 @@ class _Fit:
             self.report.warning(Code.TRAP, dropout.span, message, help=help_)
         if isinstance(recipe.optimizer, rp.Adam):
             self._warn_of_coupled_decay(recipe.optimizer)
+        self._warn_of_long_warmup()
         average, length = recipe.average, recipe.length
         if average is not None and average.decay < 1 and not average.ramp:
             memory = 1 / (1 - average.decay)
@@ -161,13 +165,34 @@ class _Fit:
                 message += ", so that its first weights stay in it"
                 self.warn("average", message, f"write `average {average.decay:g} ramp=true`")
 
+    def _warn_of_long_warmup(self) -> None:
+        """Warn of a warm-up that does not end before the training."""
+        warmup, length = self.recipe.rate.warmup, self.recipe.length
+        if (
+            warmup is None
+            or warmup.length.unit != length.unit
+            or warmup.length.count < length.count
+        ):
+            return
+        message = f"the warm-up takes {warmup.length.count:g} {length.unit} of the"
+        message += f" {length.count:g} that the training has, so the rate never reaches"
+        message += f" {self.recipe.rate.base:g}"
+        steps = length.unit == "steps"
+        shorter = math.ceil(length.count / 10) if steps else length.count / 10
+        start = f" start={warmup.start:g}" if warmup.start else ""
+        help_ = f"write `warmup {shorter:g} {length.unit}{start}`"
+        self.warn("rate", message, help_ if shorter < length.count else "leave it out")
+
     def _warn_of_coupled_decay(self, adam: rp.Adam) -> None:
         """Warn of decay in a loss whose gradients Adam rescales."""
         own = any(node.call and node.args.get("l2") for node in self.graph.nodes)
         if self.recipe.l2 or (own and self.recipe.l2 is None):
             key = "l2" if self.recipe.l2 else "optimizer"
             message = "Adam divides the gradient of `l2` by its own size, so it hardly decays"
-            help_ = "write `l2 0`, and `adamw decay=0.05` (arXiv:1711.05101)"
+            help_ = "write `l2 0`"
+            if adam.decay is None:
+                stated = self.places["optimizer"].text.replace("adam", "adamw", 1)
+                help_ += f", and `{stated} decay=0.05` (arXiv:1711.05101)"
             self.warn(key, message, help_)
 
     def _dropout_before_norm(self) -> Node | None:

@@ -259,7 +259,10 @@ class RecipeResolver:
             kind = "warmup" if form.name == "warmup" else "schedule"
             if "schedule" in stages or kind in stages:
                 message = "a rate has one warm-up and then one schedule"
-                help_ = "write `rate 0.1 -> warmup 5 epochs -> cosine`"
+                help_ = "keep one"
+                if kind == "warmup" and kind not in stages:
+                    behind = next(c for c in parts if c.name.text != "warmup")
+                    help_ = f"write `{call.span.text} -> {behind.span.text}` behind the rate"
                 self.report.refuse(Code.MISPLACED, call.span, message, help=help_)
             stages[kind] = reader.read(form, call, call.positional)
         base, per = first
@@ -269,6 +272,8 @@ class RecipeResolver:
         forms = TRANSFORMS[written.name.text]
         transforms: list[rp.Transform] = []
         for call in (call for line in written.lines for call in line.calls):
+            if call.name.text not in forms:
+                self._refuse_elsewhere(written.name.text, call)
             form = self._form(forms, call, f"transform of `{written.name.text}`")
             if any(transform.name == form.name for transform in transforms):
                 message = f"`{form.name}` is given twice"
@@ -277,6 +282,18 @@ class RecipeResolver:
             assert isinstance(made, rp.Transform)
             transforms.append(made)
         return tuple(transforms)
+
+    def _refuse_elsewhere(self, here: str, call: st.Call) -> None:
+        """Refuse a transform that only stands elsewhere: `crop` in `evaluate`."""
+        name = call.name.text
+        other = next((key for key, forms in TRANSFORMS.items() if name in forms), None)
+        if other is not None:
+            help_ = f"move it to `{other} {{ ... }}`"
+            if name == "crop":  # at random
+                size = [arg.span.text for arg in call.positional if arg.span]
+                help_ = f"write `{' '.join(['center_crop', *size])}`"
+            message = f"`{name}` is a transform of `{other}`, not of `{here}`"
+            self.report.refuse(Code.UNKNOWN_SETTING, call.name.span, message, help=help_)
 
     def _form(self, forms: Mapping[str, Form], call: st.Call, what: str) -> Form:
         form = forms.get(call.name.text)
