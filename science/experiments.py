@@ -144,10 +144,11 @@ def command(run: Run, place: Path, data: Path) -> list[str]:
     """Return the command of a training; one that was interrupted goes on, with its own weights."""
     script = place / f"train_{run.spec}_{run.recipe}_{run.target}.py"
     parts: list[object] = [sys.executable, *_watched(run), script, "--data", data]
-    parts += ["--output", place, "--seed", run.seed, "--evaluate-every", _EVALUATED[run.spec]]
-    if (place / "log.csv").exists():
-        parts += ["--resume"]
-    elif run.shared:
+    parts += ["--output", place, "--evaluate-every", _EVALUATED[run.spec]]
+    if any(place.glob("checkpoint.[np]*")):
+        return [*map(str, parts), "--resume"]
+    parts += ["--seed", run.seed]
+    if run.shared:
         parts += ["--from", place / "first.safetensors"]
     return [str(part) for part in parts]
 

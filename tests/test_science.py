@@ -63,14 +63,14 @@ def test_every_run_has_a_recipe_and_a_folder_of_its_own() -> None:
 
 
 def test_an_interrupted_training_goes_on_from_its_own_weights(tmp_path: Path) -> None:
-    """Scripts refuse --from with --resume."""
+    """Scripts refuse --from and --seed with --resume."""
     run = Run("forms", "x5", shared=True)
 
     assert command(run, tmp_path, tmp_path)[-2:] == ["--from", f"{tmp_path}/first.safetensors"]
-    (tmp_path / "log.csv").touch()
+    (tmp_path / "checkpoint.pt").touch()
     again = command(run, tmp_path, tmp_path)
     assert again[-1] == "--resume"
-    assert "--from" not in again
+    assert "--from" not in again and "--seed" not in again
 
 
 def sites(folder: Path, function: str) -> str:

@@ -83,13 +83,22 @@ def test_what_does_not_go_together(
     parse: Callable[..., argparse.Namespace], capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("old").mkdir()
-    Path("old/log.csv").touch()
+    Path("old/last.safetensors").touch()
+    for name in ("checkpoint.pt", "checkpoint.npz"):
+        Path("old", name).touch()
+    Path("begun").mkdir()
+    Path("begun/log.csv").touch()
     for options, message in (
         (["--output=old"], "old has a run: add --resume, or another --output"),
         (["--fresh", "logits"], "--fresh has a meaning with --from only"),
         (["--output=old", "--resume", "--from=x"], "leave out --from"),
+        (["--output=old", "--resume", "--freeze", "conv1"], "leave out --from, --freeze"),
+        (["--output=old", "--resume", "--seed=0"], "leave out --from, --freeze, --seed"),
+        (["--output=new", "--resume"], "new has no checkpoint: leave out --resume"),
+        (["--output=begun", "--resume"], "begun has no checkpoint: leave out --resume"),
     ):
         with pytest.raises(SystemExit):
             parse(*options)
         assert message in capsys.readouterr().err
     assert parse("--output=old", "--resume").resume
+    assert parse("--output=begun").seed == 0  # it ended before its first checkpoint

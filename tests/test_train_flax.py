@@ -659,7 +659,10 @@ def test_what_is_refused(imported: Callable[..., Any], tmp_path: Path) -> None:
     save_file(module.tensors_of(model), file)
     log.write_text("step,epoch\n0,0\n")
     for call, message in (
-        (lambda: module.load_weights(model, log, []), f"error: --from {log}: "),
+        (
+            lambda: module.load_weights(model, log, []),
+            f"error: --from {log}: it is not a .safetensors file",
+        ),
         (lambda: module.load_weights(model, file, ["logit"]), "no key matches logit; near it"),
         (lambda: module.freeze(model, ["conv3*"]), "no key matches conv3*; near it are conv"),
         (lambda: module.find_examples(tmp_path / "none"), "error: no images (.bmp, .jpeg, "),

@@ -656,7 +656,10 @@ def test_what_is_refused(imported: Callable[..., Any], tmp_path: Path) -> None:
     save_file(module.tensors_of(network, module.by_key(network.layers)), file)
     log.write_text("step,epoch\n0,0\n")
     for call, message in (
-        (lambda: module.load_weights(network, log, []), f"error: --from {log}: "),
+        (
+            lambda: module.load_weights(network, log, []),
+            f"error: --from {log}: it is not a .safetensors file",
+        ),
         (
             lambda: module.load_weights(network, file, ["logit"]),
             "no key matches logit; near it are",

@@ -90,15 +90,56 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
         same(weights(again, name), weights(whole, name))
 
 
-@pytest.mark.parametrize(("old", "new"), [("3x3/2 8", "3x3/2 9"), ("conv2:", "conv3:")])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("3x3/2 8", "3x3/2 9"),
+        ("conv2:", "conv3:"),
+        ("batch 6", "batch 3"),
+        # has the same weights, which PyTorch would take with the settings of the other
+        pytest.param("rate=inside", "nesterov=true rate=inside", marks=pytest.mark.slow),
+        pytest.param("drop = 0.25", "drop = 0.5", marks=pytest.mark.slow),
+    ],
+)
 def test_a_checkpoint_of_another_recipe_is_refused(
     old: str, new: str, target: str, images: Path, tmp_path: Path, whole: scripts.Run
 ) -> None:
-    script = scripts.built(tmp_path / "script", spec(NETWORK.replace(old, new)), target)
+    script = scripts.built(tmp_path / "script", spec().replace(old, new), target)
     shutil.copytree(whole.output, tmp_path / "run")
     run = scripts.run(script, images, tmp_path / "run", "--resume")
     assert run.code == 1
     assert "is not of this recipe: " in run.said, run.said
+
+
+def test_a_run_that_is_complete_says_so_and_can_become_longer(
+    target: str, script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+) -> None:
+    shutil.copytree(whole.output, tmp_path / "run")
+    again = scripts.run(script, images, tmp_path / "run", "--resume")
+    assert again.code == 0, again.said
+    assert "run is complete: it has all its 10 steps\n" in again.said
+    assert again.log() == whole.log()
+
+    longer = scripts.built(tmp_path / "script", spec(), target)  # 3 epochs
+    more = scripts.run(longer, images, tmp_path / "run", "--resume")
+    assert more.code == 0, more.said
+    assert "is complete" not in more.said.removeprefix(again.said)
+    # The last step is logged, whatever --log-every is.
+    assert [row["step"] for row in more.log() if row["loss"]] == [*map(str, range(1, 11)), "15"]
+
+
+def test_of_weights_that_do_not_fit_ten_are_named(
+    script: Path, images: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "other.safetensors"
+    save_file({f"other{n}.weight": np.zeros(1, np.float32) for n in range(30)}, file)
+    run = scripts.run(script, images, tmp_path / "run", f"--from={file}")
+    assert run.code == 1
+    start = run.said.index(f"error: --from {file}: it does not fit:\n")
+    _, *faults, more = run.said[start:].splitlines()
+    assert len(faults) == 10, run.said
+    assert more.startswith("... and ") and more.endswith(" more")
+    assert run.said.count("other.safetensors") == 1
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ from small_flax import Small, load_safetensors, preprocess
 
 BATCH = 6  # examples of a step, over all processes together
 CLASSES = 3
+RECIPE = "7305ced2c3d2365b"  # stands for all that decides what a step does
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of the files that are images
 HEADS = 0.3  # weight of the loss of each auxiliary head
 SMOOTHING = 0.1  # of labels, spread over all classes
@@ -371,6 +372,17 @@ def matching(patterns: list[str], keys: Iterable[str]) -> set[str]:
     return found
 
 
+def reason(error: Exception) -> str:
+    """Return why weights cannot be loaded; of all that does not fit, ten lines."""
+    if isinstance(error, SafetensorError):
+        return "it is not a .safetensors file"
+    first, *lines = str(error).replace('", "', '",\n\t"').splitlines()
+    if not lines:
+        return first.partition(": ")[0]  # without the path, which is said already
+    more = [f"... and {len(lines) - 10} more"] * (len(lines) > 10)
+    return "\n".join(["it does not fit:", *lines[:10], *more])
+
+
 def by_key(model: Small) -> dict[str, nnx.Variable[Any]]:
     """Return weights and running statistics by their keys in weights files."""
     state = nnx.to_flat_state(nnx.state(model, SAVED))
@@ -399,7 +411,7 @@ def load_weights(model: Small, path: Path, fresh: list[str]) -> None:
             save_file(tensors, begin := Path(folder) / path.name)
             load_safetensors(model, begin)
     except (OSError, SafetensorError, ValueError) as error:
-        sys.exit(f"error: --from {path}: {error}")
+        sys.exit(f"error: --from {path}: {reason(error)}")
 
 
 def freeze(model: Small, patterns: list[str]) -> None:
@@ -446,7 +458,7 @@ def plot(log: Path, image: Path) -> None:
         for name in columns:
             shown = [row for row in rows if row[name]]
             steps = [int(row["step"]) for row in shown]
-            axes.plot(steps, [float(row[name]) for row in shown], label=name)
+            axes.plot(steps, [float(r[name]) for r in shown], "o-", ms=2, label=name)
         axes.set_xlabel("step")
         axes.legend()
         axes.grid(alpha=0.3)
@@ -464,6 +476,8 @@ class Log:
         self.bar = tqdm(
             total=total * BATCH, initial=step * BATCH, unit=" images", disable=None
         )
+        if step >= total:
+            self.bar.write(f"{output} is complete: it has all its {total} steps")
         self.last, self.clock = step, time.perf_counter()
 
     def train(self, step: int, every: int, rate: float, loss: Array) -> None:
@@ -510,12 +524,12 @@ def parse_arguments() -> argparse.Namespace:
     add("--data", type=Path, required=True, help="the folder of images; see above")
     add("--output", type=Path, default="runs/small_r", help="%(default)s")
     add("--resume", action="store_true", help="continue the run in the output folder")
-    add("--seed", type=whole, default=0, help="of weights, order, crops, dropout")
+    add("--seed", type=whole, help="of weights, order, crops, dropout; 0 by default")
     add("--workers", type=whole, help="threads that load images")
     add("--precision", choices=precisions, default="float32", help="%(default)s")
     add("--from", dest="weights", type=Path, help="begin with these .safetensors")
-    add("--fresh", nargs="+", default=[], help="keys not to load: logits")
-    add("--freeze", nargs="+", default=[], help="keys not to train: 'conv*'")
+    add("--fresh", nargs="+", default=[], help="keys not to load, such as logits")
+    add("--freeze", nargs="+", default=[], help="keys not to train, such as 'conv*'")
     add("--save-every", type=steps, help="steps; an epoch by default")
     add("--evaluate-every", type=steps, help="steps; an epoch by default")
     add("--log-every", type=steps, default=50, help="steps between rows of the log")
@@ -523,10 +537,13 @@ def parse_arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if args.fresh and not args.weights:
         parser.error("--fresh has a meaning with --from only")
-    if args.resume and args.weights:
-        parser.error("--resume goes on with the weights of the run: leave out --from")
-    if not args.resume and (args.output / "log.csv").exists():
+    if args.resume and (args.weights or args.freeze or args.seed is not None):
+        parser.error("--resume goes on as begun: leave out --from, --freeze, --seed")
+    if args.resume and not (args.output / "checkpoint.npz").exists():
+        parser.error(f"{args.output} has no checkpoint: leave out --resume")
+    if not args.resume and (args.output / "last.safetensors").exists():
         parser.error(f"{args.output} has a run: add --resume, or another --output")
+    args.seed = args.seed or 0
     return args
 
 
@@ -543,8 +560,7 @@ class Run:
         self.output = args.output
         self.checkpoint = args.output / "checkpoint.npz"
         saved: dict[str, Any] = {"step": 0, "seed": args.seed, "freeze": args.freeze}
-        resumed = args.resume and self.checkpoint.exists()
-        if resumed:
+        if args.resume:
             with np.load(self.checkpoint) as file:
                 saved = dict(file)
         self.step, self.seed = int(saved["step"]), int(saved["seed"])
@@ -566,11 +582,13 @@ class Run:
         self.graph, state = nnx.split(parts)
         for name, variable in variables_of(state).items():
             value = np.asarray(variable.get_value())  # on no device yet
-            if resumed:
+            if args.resume:
                 if name not in saved or saved[name].shape != value.shape:
                     sys.exit(f"error: {self.checkpoint} is not of this recipe: {name}")
                 value = saved[name]
             variable.set_value(value)
+        if args.resume and saved.get("recipe") != RECIPE:
+            sys.exit(f"error: {self.checkpoint} is not of this recipe: other settings")
         # To all devices of all processes, which `device_put` knows nothing of.
         self.state = jax.jit(lambda state: state, out_shardings=sharding())(state)
 
@@ -640,7 +658,7 @@ class Run:
             os.replace(temporary, self.output / f"{name}.safetensors")
         values |= {"step": self.step, "seed": self.seed, "freeze": self.patterns}
         with (temporary := self.output / "checkpoint.tmp").open("wb") as file:
-            np.savez(file, **values)
+            np.savez(file, recipe=RECIPE, **values)
         os.replace(temporary, self.checkpoint)
 
 
@@ -694,7 +712,7 @@ def main() -> None:
         if saving or run.step % args.log_every == 0:
             run.check()
         if log:
-            log.train(run.step, args.log_every, now, loss)
+            log.train(run.step, args.log_every if run.step < end else 1, now, loss)
         if log and saving:
             run.save()
         if stop:

@@ -40,6 +40,7 @@ from small_keras import load_safetensors, preprocess, small
 
 BATCH = 6  # examples of a step, over all processes together
 CLASSES = 3
+RECIPE = "7305ced2c3d2365b"  # stands for all that decides what a step does
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of the files that are images
 HEADS = 0.3  # weight of the loss of each auxiliary head
 SMOOTHING = 0.1  # of labels, spread over all classes
@@ -408,7 +409,7 @@ def plot(log: Path, image: Path) -> None:
         for name in columns:
             shown = [row for row in rows if row[name]]
             steps = [int(row["step"]) for row in shown]
-            axes.plot(steps, [float(row[name]) for row in shown], label=name)
+            axes.plot(steps, [float(r[name]) for r in shown], "o-", ms=2, label=name)
         axes.set_xlabel("step")
         axes.legend()
         axes.grid(alpha=0.3)
@@ -427,6 +428,17 @@ def matching(patterns: list[str], keys: Iterable[str]) -> set[str]:
             sys.exit(f"error: no key matches {pattern}; near it are {', '.join(near)}")
         found |= hits
     return found
+
+
+def reason(error: Exception) -> str:
+    """Return why weights cannot be loaded; of all that does not fit, ten lines."""
+    if isinstance(error, SafetensorError):
+        return "it is not a .safetensors file"
+    first, *lines = str(error).replace('", "', '",\n\t"').splitlines()
+    if not lines:
+        return first.partition(": ")[0]  # without the path, which is said already
+    more = [f"... and {len(lines) - 10} more"] * (len(lines) > 10)
+    return "\n".join(["it does not fit:", *lines[:10], *more])
 
 
 def by_key(layers: Iterable[keras.Layer]) -> dict[str, keras.Variable]:
@@ -459,7 +471,7 @@ def load_weights(network: keras.Model, path: Path, fresh: list[str]) -> None:
             save_file(tensors, begin := Path(folder) / path.name)
             load_safetensors(network, begin)
     except (OSError, SafetensorError, ValueError) as error:
-        sys.exit(f"error: --from {path}: {error}")
+        sys.exit(f"error: --from {path}: {reason(error)}")
 
 
 def freeze(network: keras.Model, patterns: list[str]) -> None:
@@ -501,8 +513,7 @@ class Run(keras.callbacks.Callback):
         self.machine = resolver.task_id if resolver else 0
         self.step = self.signal = 0
         self.speed: dict[str, float] = {}
-        resumed = args.resume and self.checkpoint.exists()
-        if resumed:
+        if args.resume:
             with np.load(self.checkpoint) as saved:
                 self.step, args.seed = int(saved["step"]), int(saved["seed"])
                 args.freeze = saved["freeze"].tolist()
@@ -529,12 +540,14 @@ class Run(keras.callbacks.Callback):
         self.files["average"] = by_key(self.average.network.layers)
         rates = Rate(self.epoch_steps, self.total, self.step)
         self.callbacks = [rates, self.average, self]
-        if resumed:
+        if args.resume:
             self.load()
         if self.machine == 0:
             cut_log(self.folder / "log.csv", self.step)
             # TensorFlow's own writer takes six times as long.
             self.board = Writer(str(self.folder))
+            if self.step >= self.total:
+                print(f"{self.folder} is complete: it has all its {self.total} steps")
 
     def variables(self) -> dict[str, Any]:
         """Return all that a checkpoint holds by name."""
@@ -551,6 +564,10 @@ class Run(keras.callbacks.Callback):
                 if name not in saved or saved[name].shape != variable.shape:
                     sys.exit(f"error: {self.checkpoint} is not of this recipe: {name}")
                 variable.assign(saved[name])
+            if "recipe" not in saved or saved["recipe"] != RECIPE:
+                sys.exit(
+                    f"error: {self.checkpoint} is not of this recipe: other settings"
+                )
 
     def save(self) -> None:
         """Write a checkpoint and the weights, each whole or not at all."""
@@ -563,7 +580,7 @@ class Run(keras.callbacks.Callback):
         values |= {"step": self.step, "seed": args.seed, "freeze": args.freeze}
         temporary = self.folder / "checkpoint.tmp"
         with temporary.open("wb") as file:
-            np.savez(file, **values)
+            np.savez(file, recipe=RECIPE, **values)
         os.replace(temporary, self.checkpoint)
         for name, weights in self.files.items():
             save_file(tensors_of(self.network, weights), temporary)
@@ -603,7 +620,7 @@ class Run(keras.callbacks.Callback):
         if not math.isfinite(logs["loss"]):
             self.fail(logs)
         self.step += 1
-        if self.step % self.args.log_every == 0:
+        if self.step % self.args.log_every == 0 or self.step == self.end:
             step, clock = self.mark
             self.mark = (self.step, time.perf_counter())
             speed = round((self.step - step) * BATCH / (self.mark[1] - clock), 1)
@@ -711,13 +728,13 @@ def parse_arguments() -> argparse.Namespace:
     add("--data", type=Path, required=True, help="the folder of images; see above")
     add("--output", type=Path, default="runs/small_r", help="%(default)s")
     add("--resume", action="store_true", help="continue the run in the output folder")
-    add("--seed", type=whole, default=0, help="of weights, order, crops, dropout")
+    add("--seed", type=whole, help="of weights, order, crops, dropout; 0 by default")
     add("--workers", type=whole, help="threads that load images")
     add("--precision", choices=precisions, default="float32", help="%(default)s")
     add("--compile", action="store_true", help="compile the network")
     add("--from", dest="weights", type=Path, help="begin with these .safetensors")
-    add("--fresh", nargs="+", default=[], help="keys not to load: logits")
-    add("--freeze", nargs="+", default=[], help="keys not to train: 'conv*'")
+    add("--fresh", nargs="+", default=[], help="keys not to load, such as logits")
+    add("--freeze", nargs="+", default=[], help="keys not to train, such as 'conv*'")
     add("--save-every", type=steps, help="steps; an epoch by default")
     add("--evaluate-every", type=steps, help="steps; an epoch by default")
     add("--log-every", type=steps, default=50, help="steps between rows of the log")
@@ -725,10 +742,13 @@ def parse_arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if args.fresh and not args.weights:
         parser.error("--fresh has a meaning with --from only")
-    if args.resume and args.weights:
-        parser.error("--resume goes on with the weights of the run: leave out --from")
-    if not args.resume and (args.output / "log.csv").exists():
+    if args.resume and (args.weights or args.freeze or args.seed is not None):
+        parser.error("--resume goes on as begun: leave out --from, --freeze, --seed")
+    if args.resume and not (args.output / "checkpoint.npz").exists():
+        parser.error(f"{args.output} has no checkpoint: leave out --resume")
+    if not args.resume and (args.output / "last.safetensors").exists():
         parser.error(f"{args.output} has a run: add --resume, or another --output")
+    args.seed = args.seed or 0
     return args
 
 

@@ -40,7 +40,6 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
-from torch.utils.tensorboard import SummaryWriter
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 from tqdm import tqdm
@@ -49,6 +48,7 @@ from small_torch import Small, preprocess
 
 BATCH = 6  # examples of a step, over all processes together
 CLASSES = 3
+RECIPE = "7305ced2c3d2365b"  # stands for all that decides what a step does
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of the files that are images
 HEADS = 0.3  # weight of the loss of each auxiliary head
 SMOOTHING = 0.1  # of labels, spread over all classes
@@ -459,6 +459,17 @@ def matching(patterns: list[str], keys: Iterable[str]) -> set[str]:
     return found
 
 
+def reason(error: Exception) -> str:
+    """Return why weights cannot be loaded; of all that does not fit, ten lines."""
+    if isinstance(error, SafetensorError):
+        return "it is not a .safetensors file"
+    first, *lines = str(error).replace('", "', '",\n\t"').splitlines()
+    if not lines:
+        return first.partition(": ")[0]  # without the path, which is said already
+    more = [f"... and {len(lines) - 10} more"] * (len(lines) > 10)
+    return "\n".join(["it does not fit:", *lines[:10], *more])
+
+
 def load_weights(model: nn.Module, path: Path, fresh: list[str]) -> None:
     """Load the weights of a file, except those that are to begin afresh."""
     try:
@@ -467,7 +478,7 @@ def load_weights(model: nn.Module, path: Path, fresh: list[str]) -> None:
             tensors | {key: state[key] for key in matching(fresh, state)}
         )
     except (OSError, SafetensorError, RuntimeError) as error:
-        sys.exit(f"error: --from {path}: {error}")
+        sys.exit(f"error: --from {path}: {reason(error)}")
 
 
 def freeze(model: nn.Module, patterns: list[str]) -> list[nn.Module]:
@@ -514,7 +525,7 @@ def plot(log: Path, image: Path) -> None:
         for name in columns:
             shown = [row for row in rows if row[name]]
             steps = [int(row["step"]) for row in shown]
-            axes.plot(steps, [float(row[name]) for row in shown], label=name)
+            axes.plot(steps, [float(r[name]) for r in shown], "o-", ms=2, label=name)
         axes.set_xlabel("step")
         axes.legend()
         axes.grid(alpha=0.3)
@@ -526,12 +537,16 @@ class Log:
     """What a run says: log.csv, TensorBoard and a progress bar."""
 
     def __init__(self, output: Path, step: int, epoch_steps: int, total: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # may load TensorFlow
+
         self.path, self.epoch_steps = output / "log.csv", epoch_steps
         cut_log(self.path, step)
         self.board = SummaryWriter(output, purge_step=step + 1)
         self.bar = tqdm(
             total=total * BATCH, initial=step * BATCH, unit=" images", disable=None
         )
+        if step >= total:
+            self.bar.write(f"{output} is complete: it has all its {total} steps")
         self.last, self.clock = step, time.perf_counter()
 
     def train(self, step: int, every: int, rate: float, loss: Tensor) -> None:
@@ -578,13 +593,13 @@ def parse_arguments() -> argparse.Namespace:
     add("--data", type=Path, required=True, help="the folder of images; see above")
     add("--output", type=Path, default="runs/small_r", help="%(default)s")
     add("--resume", action="store_true", help="continue the run in the output folder")
-    add("--seed", type=whole, default=0, help="of weights, order, crops, dropout")
+    add("--seed", type=whole, help="of weights, order, crops, dropout; 0 by default")
     add("--workers", type=whole, help="processes that load images")
     add("--precision", choices=precisions, default="float32", help="%(default)s")
     add("--compile", action="store_true", help="compile the network")
     add("--from", dest="weights", type=Path, help="begin with these .safetensors")
-    add("--fresh", nargs="+", default=[], help="keys not to load: logits")
-    add("--freeze", nargs="+", default=[], help="keys not to train: 'conv*'")
+    add("--fresh", nargs="+", default=[], help="keys not to load, such as logits")
+    add("--freeze", nargs="+", default=[], help="keys not to train, such as 'conv*'")
     add("--save-every", type=steps, help="steps; an epoch by default")
     add("--evaluate-every", type=steps, help="steps; an epoch by default")
     add("--log-every", type=steps, default=50, help="steps between rows of the log")
@@ -592,10 +607,13 @@ def parse_arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if args.fresh and not args.weights:
         parser.error("--fresh has a meaning with --from only")
-    if args.resume and args.weights:
-        parser.error("--resume goes on with the weights of the run: leave out --from")
-    if not args.resume and (args.output / "log.csv").exists():
+    if args.resume and (args.weights or args.freeze or args.seed is not None):
+        parser.error("--resume goes on as begun: leave out --from, --freeze, --seed")
+    if args.resume and not (args.output / "checkpoint.pt").exists():
+        parser.error(f"{args.output} has no checkpoint: leave out --resume")
+    if not args.resume and (args.output / "last.safetensors").exists():
         parser.error(f"{args.output} has a run: add --resume, or another --output")
+    args.seed = args.seed or 0
     return args
 
 
@@ -606,7 +624,7 @@ class Run:
         self.output, self.precision = args.output, getattr(torch, args.precision)
         saved = {"step": 0, "seed": args.seed, "freeze": args.freeze}
         checkpoint = self.output / "checkpoint.pt"
-        if args.resume and checkpoint.exists():
+        if args.resume:
             saved = torch.load(checkpoint, map_location=device, weights_only=True)
         self.step, self.seed = saved["step"], saved["seed"]
         self.patterns = saved["freeze"]
@@ -634,12 +652,14 @@ class Run:
             "scaler": self.scaler,
             "average": self.average,
         }
-        if args.resume and checkpoint.exists():
+        if args.resume:
             try:
                 for name, part in self.parts.items():
                     part.load_state_dict(saved[name])
+                if saved["recipe"] != RECIPE:
+                    raise ValueError("it began with other settings")
             except (KeyError, RuntimeError, ValueError) as error:
-                sys.exit(f"error: {checkpoint} is not of this recipe: {error}")
+                sys.exit(f"error: {checkpoint} is not of this recipe: {reason(error)}")
 
         self.network: nn.Module = self.model
         if PROCESSES > 1:
@@ -672,6 +692,7 @@ class Run:
             os.replace(temporary, self.output / f"{name}.safetensors")
         state = {name: part.state_dict() for name, part in self.parts.items()}
         state |= {"step": self.step, "seed": self.seed, "freeze": self.patterns}
+        state["recipe"] = RECIPE
         torch.save(state, temporary := self.output / "checkpoint.tmp")
         os.replace(temporary, self.output / "checkpoint.pt")
 
@@ -725,7 +746,7 @@ def main() -> None:
         loss = run.train(images, labels, now)
         stop = interrupted()
         if log:
-            log.train(run.step, args.log_every, now, loss)
+            log.train(run.step, args.log_every if run.step < end else 1, now, loss)
             if (
                 stop
                 or run.step == end
