@@ -181,7 +181,7 @@ class _Fit:
         shorter = math.ceil(length.count / 10) if steps else length.count / 10
         start = f" start={warmup.start:g}" if warmup.start else ""
         help_ = f"write `warmup {shorter:g} {length.unit}{start}`"
-        self.warn("rate", message, help_ if shorter < length.count else "leave it out")
+        self.warn("rate", message, help_ if shorter < length.count else "leave the warm-up out")
 
     def _warn_of_coupled_decay(self, adam: rp.Adam) -> None:
         """Warn of decay in a loss whose gradients Adam rescales."""
