@@ -249,14 +249,13 @@ ADVICE = {
         "optimizer adam beta2=0.99": "optimizer adamw beta2=0.99 decay=0.05",
     },
     "trap_warmup": {
-        "warmup 30 steps": "warmup 1 steps",
-        "warmup 5 epochs start=0.1": "warmup 0.5 epochs start=0.1",
-        "    steps 1\n": "",
+        "rate 0.05 -> warmup 30 steps -> cosine": "rate 0.05 -> warmup 1 steps -> cosine",
+        "rate 0.05 -> warmup 5 epochs start=0.1": "rate 0.05 -> warmup 0.5 epochs start=0.1",
+        "steps 1\n}": "steps 1\nrate 0.05 -> cosine\n}",
     },
     "unfit-recipe_heads_with_smoothing": {
         "loss cross_entropy smoothing=0.1": "loss cross_entropy smoothing=0.1 heads=0.3",
         "crop 48": "crop",
-        "resize 40": "resize 40 -> center_crop",
     },
     "unknown-attribute_activation": {
         "conv 3x3 8 activation=relu": "conv 3x3 8 -> relu",
@@ -341,9 +340,6 @@ ADVICE = {
         "{ crop 32 }": "{ center_crop 32 }",
         "crop area=[0.08, 1]": "center_crop",
         "cosine -> warmup 3 epochs start=0.1": "warmup 3 epochs start=0.1 -> cosine",
-        "evaluate { flip -> color brightness=0.1 }": "train { flip -> color brightness=0.1 }",
-        "train { ten_crop }": "evaluate { ten_crop }",
-        "    evaluate { rotate 3 }\n": "",
     },
     "unnamed_chain": {
         "    conv 3x3 8 -> depthwise_conv 3x3 -> conv 1x1 8": "    part: "
@@ -435,7 +431,6 @@ block se(r, c, outer, outer_channels) {
 INSTEAD = {
     *("avg_pool 3x3", "conv3x3 8", "if kind { silu }", "if parameter { ... }", "concat { ... }"),
     *("x: conv 3x3 8", "clip value 2", "warmup 3 steps start=0.1"),
-    *("train { ... }", "evaluate { ... }"),
 }
 
 

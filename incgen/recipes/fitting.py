@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -180,8 +181,10 @@ class _Fit:
         steps = length.unit == "steps"
         shorter = math.ceil(length.count / 10) if steps else length.count / 10
         start = f" start={warmup.start:g}" if warmup.start else ""
-        help_ = f"write `warmup {shorter:g} {length.unit}{start}`"
-        self.warn("rate", message, help_ if shorter < length.count else "leave the warm-up out")
+        rise = [f"warmup {shorter:g} {length.unit}{start}"] if shorter < length.count else []
+        parts = re.split(r"\s*->\s*", re.sub(r"\s*#.*", "", self.places["rate"].text))
+        schedule = [part for part in parts[1:] if not part.startswith("warmup")]
+        self.warn("rate", message, f"write `{' -> '.join([parts[0], *rise, *schedule])}`")
 
     def _warn_of_coupled_decay(self, adam: rp.Adam) -> None:
         """Warn of decay in a loss whose gradients Adam rescales."""
