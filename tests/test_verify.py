@@ -117,7 +117,7 @@ OTHER = "{'forward': lambda self, x: x}"
 #: All filters of a kernel start equal to the first.
 EQUAL = "\n        self.conv.weight.data[1:] = self.conv.weight.data[:1]"
 #: Statistics that a file lacks keep their initial values.
-KEPT = 'if key not in tensors and "run" in key:\n                continue\n            '
+KEPT = 'if key not in weights and "run" in key:\n                continue\n            '
 #: An initialiser draws the same values for every layer.
 FIXED = "kernel_initializer=keras.initializers.GlorotUniform(3),\n"
 #: A layer is changed although the file is rejected.
@@ -244,7 +244,7 @@ def test_the_line_of_a_block_is_where_it_is_made() -> None:
         (0, "self.stem = ", "torch.manual_seed(0)\n        self.stem = ", "torch"),
         (0, "xavier_uniform_(self.conv.weight)", "xavier_uniform_(self.conv.weight, 0.7)", "torch"),
         (0, "use_bias=False,\n", f"use_bias=False,\n{FIXED}", "keras"),
-        (0, "for key in tensors if not", "for key in () if not", "keras"),
+        (0, "for key in weights if not", "for key in () if not", "keras"),
         (
             0,
             "return x - x.new_tensor([1, 2, 3])[",
@@ -260,7 +260,7 @@ def test_the_line_of_a_block_is_where_it_is_made() -> None:
             f"xavier_uniform_(self.conv.weight){EQUAL}",
             "torch",
         ),
-        (0, "if key not in tensors:", f"{KEPT}if key not in tensors:", "keras"),
+        (0, "if key not in weights:", f"{KEPT}if key not in weights:", "keras"),
         (
             0,
             "raise ValueError(",
