@@ -72,6 +72,7 @@ def test_what_once_failed_agrees(path: Path) -> None:
 
 
 @pytest.mark.slow  # JAX compiles each pass of each network
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")  # on purpose
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
 def test_what_once_failed_agrees_on_all_rungs_in_all_targets(path: Path) -> None:
     assert examine(path.read_text("utf-8")).graph is not None
