@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
@@ -188,8 +189,7 @@ class FormReader:
     def _evaluated(self, what: str, field: Field, written: st.Argument) -> Value:
         if isinstance(written, (st.Window, st.Items, st.Text, st.Applied)):
             self._refuse(what, field, written.span)
-        self.values.instead = _instead(field)
-        fixed = self.values.fixed(written)
+        fixed = replace(self.values, instead=_instead(field)).fixed(written)
         value = ex.literal(fixed) if fixed is not None else None
         if value is None:
             raise Refused

@@ -7,28 +7,20 @@ function (`ops.py`), whose initialisers are arguments (`writer.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Sequence
 
-from incgen.language import expressions as ex
-from incgen.resolve import definitions as df
 from incgen.targets.flax.ops import layer
 from incgen.targets.flax.writer import FlaxWriter
 from incgen.targets.shared.classes.file import ClassFile
 from incgen.targets.shared.code import Code, Node, Op, within
 from incgen.targets.shared.units import Place
-from incgen.targets.shared.values import ZERO, Args
+from incgen.targets.shared.values import Args
 
 
 class File(ClassFile):
     """A file of Flax classes."""
 
     target, framework, channels_last, writer = "flax", "Flax", True, FlaxWriter
-    untrained: ClassVar[Mapping[str, df.ArgumentValue]] = {
-        "init": None,
-        "bias_init": ZERO,
-        "variance": ex.Literal("biased"),
-    }
 
     def op_alone(self, op: str, args: Args, place: Place) -> Sequence[Code]:
         """Return the module that an op is written as, by itself, or a function and a module."""

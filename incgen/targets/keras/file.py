@@ -6,10 +6,9 @@ The functional style has no attributes, so a body is straight-line code whatever
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
-from incgen.language import expressions as ex
 from incgen.resolve import definitions as df
 from incgen.targets.keras import scope
 from incgen.targets.keras.code import Function, Layer
@@ -19,17 +18,11 @@ from incgen.targets.shared.code import Code, within
 from incgen.targets.shared.file import Form
 from incgen.targets.shared.preamble import facts
 from incgen.targets.shared.units import Place
-from incgen.targets.shared.values import ZERO, Args
+from incgen.targets.shared.values import Args
 
 
 class File(scope.File):
     """A file of Keras functions."""
-
-    untrained: ClassVar[Mapping[str, df.ArgumentValue]] = {
-        "init": None,
-        "bias_init": ZERO,
-        "variance": ex.Literal("biased"),
-    }
 
     def write(self, name: str, definition: df.Definition, is_map: bool) -> tuple[Form, Function]:
         """Return the function of a unit or block whose input is a map or a vector."""

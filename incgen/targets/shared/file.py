@@ -26,7 +26,7 @@ from incgen.targets.shared.signs import never_negative
 from incgen.targets.shared.style import Style
 from incgen.targets.shared.symbols import Unknown
 from incgen.targets.shared.units import Place, unit_forms
-from incgen.targets.shared.values import Args
+from incgen.targets.shared.values import ZERO, Args
 from incgen.targets.shared.words import Words
 
 #: The name and default of a parameter.
@@ -72,7 +72,11 @@ class File(ABC):
     framework: ClassVar[str]
     channels_last: ClassVar[bool]
     joint: ClassVar[str] = ""
-    untrained: ClassVar[Mapping[str, df.ArgumentValue]]
+    untrained: ClassVar[Mapping[str, df.ArgumentValue]] = {
+        "init": None,
+        "bias_init": ZERO,
+        "variance": ex.Literal("biased"),  # the stock layer's
+    }
     spelt: ClassVar[Callable[[str], str]]
 
     def __init__(self, graph: Graph, style: Style) -> None:
