@@ -84,11 +84,13 @@ def check_loaded(
 def refusals(graph: Graph) -> list[Diagnostic]:
     """Return what some target cannot express, each once."""
     from incgen.targets import TARGETS
+    from incgen.targets.shared.analysis import Analysis
 
     refused: dict[Diagnostic, None] = {}
-    for target in find_targets(list(TARGETS)):
+    analysis = Analysis(graph)
+    for target in TARGETS.values():
         try:
-            target.check(graph)
+            target.check(graph, analysis)
         except SpecError as error:
             refused |= dict.fromkeys(error.diagnostics)
     return list(refused)

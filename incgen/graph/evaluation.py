@@ -39,6 +39,8 @@ class Evaluator:
         self, expression: ex.Expression, frame: Frame, shape: Shape | None, span: Span | None
     ) -> Value:
         """Evaluate an expression."""
+        if isinstance(expression, ex.Literal):
+            return expression.value  # the most frequent
         dimensions: dict[str, int | None] = {}
         if shape is not None:
             sizes = (shape.channels, shape.height, shape.width)

@@ -74,6 +74,8 @@ _DIVIDED = {
 
 def _check_divisors(op: Op, args: Arguments, shape: Shape) -> None:
     for argument in op.arguments:
+        if not argument.divides:
+            continue
         sizes = [_named(args, shape)[name] for name in argument.divides]
         for name, size in zip(argument.divides, sizes, strict=True):
             number, common = args[argument.name], math.gcd(*sizes)

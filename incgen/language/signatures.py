@@ -7,7 +7,7 @@ generated code, and documentation, which prints it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
@@ -97,11 +97,12 @@ class Signature:
     name: str  #: The name in specs
     positional: tuple[Argument, ...] = ()  #: Those given by position, in order
     attributes: tuple[Argument, ...] = ()  #: Those given by name
+    #: All of them
+    arguments: tuple[Argument, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def arguments(self) -> tuple[Argument, ...]:
-        """Return all of them."""
-        return (*self.positional, *self.attributes)
+    def __post_init__(self) -> None:
+        """Join the arguments, which are asked for at every layer."""
+        object.__setattr__(self, "arguments", (*self.positional, *self.attributes))
 
     @property
     def usage(self) -> str:

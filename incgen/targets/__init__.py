@@ -18,6 +18,7 @@ from incgen.targets.shared.style import PLAIN, Style
 
 if TYPE_CHECKING:
     from incgen.graph.calls import Calls
+    from incgen.targets.shared.analysis import Analysis
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +62,19 @@ class Target:
 
         return naming.calls(self._file(graph, PLAIN))
 
-    def check(self, graph: Graph) -> None:
+    def check(self, graph: Graph, analysis: Analysis | None = None) -> None:
         """Refuse a network that this framework cannot express, without printing any code.
+
+        Several targets can share an analysis of the network.
 
         Raises:
             SpecError: The framework cannot express something; code `unsupported`.
         """
-        self._file(graph, self.style).view()
+        self._file(graph, self.style, analysis).written_network()
 
-    def _file(self, graph: Graph, style: Style) -> Any:
+    def _file(self, graph: Graph, style: Style, analysis: Analysis | None = None) -> Any:
         """Return a file of which nothing is written yet."""
-        return importlib.import_module(self.module).File(graph, style)
+        return importlib.import_module(self.module).File(graph, style, analysis)
 
 
 #: What users write for an ONNX file, beside the names of targets.

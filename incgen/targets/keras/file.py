@@ -36,11 +36,15 @@ class File(scope.File):
         """Return the layer that values are joined by."""
         return (Layer(kind, {}),)
 
+    def written_network(self) -> Function:
+        """Return the function of the network, which writes those that it uses."""
+        network = self.graph.program.network
+        return FunctionWriter(self, network.name, network, True).network()
+
     def view(self) -> dict[str, Any]:
         """Return the variables of the template of the file."""
-        network = self.graph.program.network
-        model = FunctionWriter(self, network.name, network, True).network()
-        functions = (*self.written, model)  # writing the network writes those that it uses
+        network = self.written_network()
+        functions = (*self.written, network)
         shapes = self.outputs()
         output = ", ".join(f'"{name}": {shape}' for name, shape in shapes.items())
         if len(shapes) == 1:

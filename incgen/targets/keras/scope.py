@@ -53,7 +53,7 @@ class File(shared.File):
     @cached_property
     def explicit(self) -> set[df.Definition]:
         """Return the units of which some use needs explicit padding."""
-        return units_with_sides(self.graph.program, self.unit_forms)
+        return units_with_sides(self.graph.program, self.analysis.unit_forms)
 
     @cached_property
     def sizes(self) -> dict[tuple[str, str], ex.Name]:
@@ -266,7 +266,7 @@ class Scope(Uses):
     def type(self, name: str) -> Type | None:
         """Return the type of a parameter that can be a word, else None."""
         if self.unit is None or name != "padding":
-            return self.file.words.type(self.definition, name)
+            return self.file.analysis.words.type(self.definition, name)
         if not self.unit.padding or begins_with_pool(self.definition):
             return None  # pixels
         sides = ("int", "tuple") if self.definition in self.file.explicit else ()
@@ -293,7 +293,7 @@ class Scope(Uses):
         """Return the arguments of a use of a unit."""
         unit, given = instance.definition, super().unit_given(instance, shape)
         args = {**df.unit_defaults(unit), **self.said(instance, shape)}
-        if self.file.unit_forms[unit].padding and is_pointwise(args):
+        if self.file.analysis.unit_forms[unit].padding and is_pointwise(args):
             usual = dict(self.file.form(unit, shape.is_map).formals)["padding"]
             if {given["padding"], usual} <= {SAME, VALID}:
                 del given["padding"]
@@ -301,7 +301,7 @@ class Scope(Uses):
 
     def border(self, unit: df.Definition, sides: Sides) -> Expression:
         """Return a border as a unit takes it."""
-        return unit_border(unit, self.file.unit_forms[unit], sides)
+        return unit_border(unit, self.file.analysis.unit_forms[unit], sides)
 
     def handed_on(self, unit: df.Definition) -> Expression:
         """Return the padding that a unit passes to one inside it: its own parameter."""
@@ -309,7 +309,7 @@ class Scope(Uses):
 
     def known_padding(self, unit: df.Definition, args: Args) -> Expression:
         """Return the padding of one use of a unit; it is not a parameter that carries words."""
-        return unit_padding(unit, self.file.unit_forms[unit], args)
+        return unit_padding(unit, self.file.analysis.unit_forms[unit], args)
 
 
 def _size(shape: Shape) -> tuple[int | None, ...]:

@@ -257,21 +257,22 @@ def _unhinted(statement: Node) -> Node:
 
 
 def within(code: object) -> Iterator[Code]:
-    """Yield every node and expression in a piece of code, statements included, outermost first."""
+    """Yield the nodes and expressions in a piece of code, outermost first, but no literals."""
     pending: list[object] = [code]
     while pending:
         part = pending.pop()
-        if part is None or isinstance(part, str):
+        if part is None or isinstance(part, (str, ex.Literal)):
             continue  # the most frequent
-        if isinstance(part, Node):
+        if isinstance(part, (tuple, list)):
+            pending += part[::-1]
+        elif isinstance(part, Node):
             yield part
-            pending += [getattr(part, name) for name in reversed(part.__match_args__)]
-        elif isinstance(part, (tuple, list)):
-            pending += reversed(part)
+            pending += [getattr(part, name) for name in part.__match_args__[::-1]]
         elif isinstance(part, dict):
             pending += reversed(part.values())
         elif isinstance(part, Expression):
-            yield from ex.within(part)
+            yield part
+            pending += ex.children(part)[::-1]
 
 
 def parameters_in(code: object) -> dict[str, None]:

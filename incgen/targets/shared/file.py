@@ -6,28 +6,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
 from incgen.base.diagnostics import SpecError
-from incgen.base.source import Span
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Shape
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.printing import python
 from incgen.resolve import definitions as df
+from incgen.targets.shared.analysis import Analysis
 from incgen.targets.shared.code import Code, Node, within
-from incgen.targets.shared.parameters import OpenParameters, float_parameters
 from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
-from incgen.targets.shared.shaping import Shaper
-from incgen.targets.shared.signs import never_negative
 from incgen.targets.shared.style import Style
 from incgen.targets.shared.symbols import Unknown
-from incgen.targets.shared.units import Place, unit_forms
+from incgen.targets.shared.units import Place
 from incgen.targets.shared.values import ZERO, Args
-from incgen.targets.shared.words import Words
 
 #: The name and default of a parameter.
 Parameter: TypeAlias = tuple[str, Expression | None]
@@ -79,13 +74,17 @@ class File(ABC):
     }
     spelt: ClassVar[Callable[[str], str]]
 
-    def __init__(self, graph: Graph, style: Style) -> None:
-        """Name everything that will be written."""
+    def __init__(self, graph: Graph, style: Style, analysis: Analysis | None = None) -> None:
+        """Name everything that will be written.
+
+        Args:
+            graph: The network.
+            style: How the code is written.
+            analysis: What is known of the network, which the files of several targets share.
+        """
         program = graph.program
-        self.graph = graph
+        self.graph, self.analysis = graph, analysis or Analysis(graph)
         self.printer = Printer(self.target, style, package=program.network.name)
-        self.words = Words(graph, OpenParameters(program))
-        self.unit_forms = unit_forms(graph, self.words)
         self.forms: dict[tuple[df.Definition, bool], Form] = {}
         self.written: list[Node] = []
         self.names, self.hidden = Names(), parameters(program)
@@ -101,24 +100,17 @@ class File(ABC):
             for d, name in self.called.items()
         }
 
-    @cached_property
-    def never_negative(self) -> frozenset[Span]:
-        """Return the places of the ops whose input is never negative."""
-        return never_negative(self.graph.program)
-
-    @cached_property
-    def shaper(self) -> Shaper:
-        """Return what computes shapes as formulas."""
-        return Shaper(self.graph, self.words)
-
-    @cached_property
-    def floats(self) -> set[tuple[df.Definition, str]]:
-        """Return the parameters that are used as floats only."""
-        return float_parameters(self.graph.program)
-
     @abstractmethod
     def write(self, name: str, definition: df.Definition, is_map: bool) -> tuple[Form, Node]:
         """Return the class or function of a unit or block whose input is a map or a vector."""
+
+    @abstractmethod
+    def written_network(self) -> Node:
+        """Return the class or function of the network, which writes those that it uses.
+
+        Raises:
+            SpecError: Something cannot be expressed; code `unsupported` or `undecided`.
+        """
 
     @abstractmethod
     def view(self) -> Mapping[str, Any]:
@@ -193,7 +185,7 @@ class File(ABC):
         )
         channels: object = out.channels
         with suppress(Unknown):  # a documented shape alone refuses no network
-            named = self.shaper.definition(self.graph.program.network, True).named
+            named = self.analysis.shaper.definition(self.graph.program.network, True).named
             channels = named if named in self.graph.parameters else channels
         kept = (out.height, out.width) == (start.height, start.width)
         behind = self.axes(channels, (("H", "W") if kept else ("H'", "W'")) if out.is_map else ())
@@ -210,7 +202,7 @@ class File(ABC):
             return ""
         result = "C'"
         with suppress(SpecError, Unknown):
-            channels = self.shaper.definition(block, is_map).channels
+            channels = self.analysis.shaper.definition(block, is_map).channels
             if not ex.is_longer(channels, _SHOWN) and not _chooses(channels):
                 result = python(ex.substitute(channels, {"in_channels": ex.Name(source)}, {}))
         kept = all((a.height, a.width) == (b.height, b.width) for a, b in alike)

@@ -33,7 +33,7 @@ def calls(file: File) -> Calls:
     Raises:
         SpecError: The framework cannot express something; code `unsupported` or `undecided`.
     """
-    file.view()  # writes every class or function that is used
+    file.written_network()  # writes every class or function that is used
     graph, known = file.graph, dict[object, str]()
     layers: dict[str, str] = {}
     for node in graph.nodes[1:]:
@@ -76,13 +76,13 @@ def _codes(file: File, node: Node, shape: Shape) -> Iterable[Code]:
     if node.call is None:
         return file.join_alone(node.op, len(node.inputs))
     args = {name: _argument(node.args[name]) for name in node.call.args}
-    unit = file.unit_forms[node.use.definition] if node.call.forwards and node.use else None
+    unit = file.analysis.unit_forms[node.use.definition] if node.call.forwards and node.use else None
     place = Place(_symbol(shape), lambda _: [], unit, never_negative=_is_never_negative(file, node))
     return file.op_alone(node.op, args, place)
 
 
 def _is_never_negative(file: File, node: Node) -> bool:
-    return node.call is not None and node.call.span in file.never_negative
+    return node.call is not None and node.call.span in file.analysis.never_negative
 
 
 def _names(tree: ast.expr) -> Iterator[str]:

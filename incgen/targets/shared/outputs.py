@@ -51,7 +51,12 @@ def op_output(op: Op, args: Args, shape: Symbol, words: Carried) -> Symbol:
 
     if op.vector:
         return vector(channels)
-    return shape if op.channels is None and op.height is None else Symbol(shape.is_map, size)
+    return shape if keeps_shape(op) else Symbol(shape.is_map, size)
+
+
+def keeps_shape(op: Op) -> bool:
+    """Return whether the output of an op has the shape of its input."""
+    return op.channels is None and op.height is None and not op.vector
 
 
 def _formula(formula: Formula, args: Args, shape: Symbol, axis: int) -> Expression:

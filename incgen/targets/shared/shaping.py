@@ -25,7 +25,7 @@ from incgen.targets.shared.growth import (
     steady,
     vector_in_repeat,
 )
-from incgen.targets.shared.outputs import joined, op_output
+from incgen.targets.shared.outputs import joined, keeps_shape, op_output
 from incgen.targets.shared.parameters import (
     values_of,
 )
@@ -130,10 +130,11 @@ class Shaper:
     ) -> Symbol:
         """Return the shape after an element."""
         match element:
-            case df.OpCall():
+            case df.OpCall(op=op):
+                if keeps_shape(op):
+                    return shape  # the most frequent
                 args = {**element.args, **given} if element.forwards else element.args
-                resolved_ = self.resolved_all(args, shape)
-                out = op_output(element.op, resolved_, shape, self._words)
+                out = op_output(op, self.resolved_all(args, shape), shape, self._words)
                 return self.possible(out) if isinstance(args.get("pad"), ex.Parameter) else out
             case df.Instance():
                 return self.instance(element, shape, given)
@@ -242,7 +243,7 @@ class Shaper:
 
 def resolved(value: df.ArgumentValue, shape: Symbol) -> df.ArgumentValue:
     """Return an argument with `channels` and the like of a shape."""
-    return mapped(value, shape.formula)
+    return value if isinstance(value, ex.Literal) else mapped(value, shape.formula)
 
 
 def _chosen(condition: Expression, then: Symbol, otherwise: Symbol, span: Span) -> Symbol:

@@ -67,7 +67,7 @@ class Uses(Writer):
         """Return the context of an op."""
         unit, init = self.unit if call.forwards else None, call.args.get("init")
         init = init if isinstance(init, Initializer) else None
-        never_negative = call.span in self.file.never_negative
+        never_negative = call.span in self.file.analysis.never_negative
         return Place(shape, self.words, unit, init, never_negative=never_negative)
 
     def given(self, instance: df.Instance, shape: Symbol) -> Given:
@@ -87,14 +87,14 @@ class Uses(Writer):
         written = dict(instance.args)
         if instance.forwards and self.unit is not None:
             written.update(unit_arguments(self.unit, whole=self.whole_borders))
-        if "window" in self.file.unit_forms[instance.definition].args:
+        if "window" in self.file.analysis.unit_forms[instance.definition].args:
             written.setdefault("window", df.unit_defaults(instance.definition)["window"])
         return {n: self.resolved(v, shape) for n, v in self.file.settled(written).items()}
 
     def unit_given(self, instance: df.Instance, shape: Symbol) -> Given:
         """Return the arguments of a use of a unit."""
         unit, values = instance.definition, self.said(instance, shape)
-        form = self.file.unit_forms[unit]
+        form = self.file.analysis.unit_forms[unit]
         given: Given = {}
         for name, value in values.items():
             if isinstance(value, df.WindowValue):
@@ -153,7 +153,7 @@ class Uses(Writer):
 
     def handed_on(self, unit: df.Definition) -> Expression:
         """Return the padding that a unit passes to one inside it: its own parameter."""
-        if self.unit is None or self.unit.pad_sides == self.file.unit_forms[unit].pad_sides:
+        if self.unit is None or self.unit.pad_sides == self.file.analysis.unit_forms[unit].pad_sides:
             return PADDING
         return self.border(unit, four_sides(unit_arguments(self.unit)["pad"]))
 

@@ -66,7 +66,7 @@ class Writer(ABC):
         """
         self.file, self.graph = file, file.graph
         self.name, self.definition, self.is_map = name, definition, is_map
-        self.unit = file.unit_forms.get(definition)
+        self.unit = file.analysis.unit_forms.get(definition)
         self.labels: dict[str, Flow] = {}
         self.strict: set[str] = set()
 
@@ -125,7 +125,7 @@ class Writer(ABC):
 
     def words(self, parameter: str) -> list[Value]:
         """Return the values of a padding if words are among them, to write a case for each."""
-        return self.file.words.cases(self.definition, parameter)
+        return self.file.analysis.words.cases(self.definition, parameter)
 
     def formula(self, written: Expression, shape: Symbol) -> Expression:
         """Return an expression with `channels` and the like of a shape."""
@@ -155,7 +155,7 @@ class Writer(ABC):
 
     def refusals(self) -> list[Node]:
         """Return statements that refuse words of parameters for which there is no code."""
-        refusals = (self.file.words.refusal(self.definition, name) for name, _ in self.formals())
+        refusals = (self.file.analysis.words.refusal(self.definition, name) for name, _ in self.formals())
         return [node for nodes in refusals for node in nodes]
 
     # ------------------------------------------------------------ what a target writes

@@ -40,9 +40,13 @@ class ClassFile(shared.File):
         """Return the class of a unit or block whose input is a map or a vector."""
         return self.writer(self, name, definition, is_map).definition_class()
 
+    def written_network(self) -> Class:
+        """Return the class of the network, which writes those that it uses."""
+        return self.writer(self, self.name, self.graph.program.network, True).network_class()
+
     def view(self) -> dict[str, Any]:
         """Return the variables of the template of the file."""
-        network = self.writer(self, self.name, self.graph.program.network, True).network_class()
+        network = self.written_network()
         if self.decays((*self.written, network)):
             network = replace(network, methods=(Op("regularization_loss", {}),))
         if self.graph.deployment is not None:

@@ -135,11 +135,11 @@ class Modules(Scope):
 
     def border(self, unit: df.Definition, sides: Sides) -> Expression:
         """Return a border as a unit takes it."""
-        return border_of(sides, self.file.unit_forms[unit])
+        return border_of(sides, self.file.analysis.unit_forms[unit])
 
     def handed_on(self, unit: df.Definition) -> Expression:
         """Return the padding that a unit passes to one inside it: its own parameter."""
-        form, outer = self.file.unit_forms[unit], self.unit
+        form, outer = self.file.analysis.unit_forms[unit], self.unit
         if outer is not None and outer.same and outer.pad_sides < form.pad_sides:
             message = f"`{unit.name}` takes separate borders for height and width"
             self.unsupported(unit.span, message, "write the border of every use in pixels")
@@ -147,7 +147,7 @@ class Modules(Scope):
 
     def known_padding(self, unit: df.Definition, args: Args) -> Expression:
         """Return the padding of one use of a unit; it is not a parameter that carries words."""
-        form = self.file.unit_forms[unit]
+        form = self.file.analysis.unit_forms[unit]
         around = padding(args, odd=form.odd)
         if around.sides is not None:
             return self.border(unit, around.sides)

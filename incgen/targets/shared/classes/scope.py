@@ -71,7 +71,7 @@ class Scope(Uses):
         super().__init__(file, name, definition, is_map)
         self.owner = owner
         # A part has the parameters of the class around it.
-        self.shaper: Shaper = owner.shaper if owner else file.shaper.inside(definition)
+        self.shaper: Shaper = owner.shaper if owner else file.analysis.shaper.inside(definition)
         self.input = parameters_for("in", is_map)
         if (pixels := definition.pixels) is not None:
             self.input = Symbol(True, lambda axis: getattr(pixels, axis))
@@ -114,13 +114,13 @@ class Scope(Uses):
             return self.owner.type(name)
         if self.unit is not None and self.definition.head is not None:
             return self.unit_type(name, self.unit, self.definition.head)
-        if (self.definition, name) in self.file.floats:
+        if (self.definition, name) in self.file.analysis.floats:
             return FLOAT
         values = values_of(self.graph, self.definition, name)
         for formal in self.definition.parameters:
             if formal.name == name and isinstance(formal.default, ex.Literal):
                 values.append(formal.default.value)
-        taken = self.file.words.taken(self.definition, name)
+        taken = self.file.analysis.words.taken(self.definition, name)
         return type_of([*taken, *values], closed=bool(taken))
 
     def unit_type(self, name: str, unit: UnitForm, head: Operation) -> Type:
@@ -133,7 +133,7 @@ class Scope(Uses):
             return Type(kinds, numbers if several else 0, words)
         argument = head.argument(name)
         assert argument is not None
-        return self.file.words.type(self.definition, name) or ARGUMENT_TYPES[argument.kind]
+        return self.file.analysis.words.type(self.definition, name) or ARGUMENT_TYPES[argument.kind]
 
     def words(self, parameter: str) -> list[Value]:
         """Return the values of a padding if words are among them, to write a case for each."""
