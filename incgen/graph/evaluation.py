@@ -57,6 +57,8 @@ class Evaluator:
         forwarded = frame.forwarded if call.forwards and frame.forwarded else {}
         result: Arguments = {}
         fixed = self.fixed.setdefault(id(call), {})
+        if not forwarded and len(fixed) == len(call.args):
+            return dict(fixed)
         for argument in call.op.arguments:
             if argument.name in fixed and argument.name not in forwarded:
                 result[argument.name] = fixed[argument.name]

@@ -1,4 +1,4 @@
-"""What is found out about a network before any framework writes it."""
+"""The facts about a network that the files of all targets need."""
 
 from __future__ import annotations
 

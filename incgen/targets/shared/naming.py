@@ -76,7 +76,8 @@ def _codes(file: File, node: Node, shape: Shape) -> Iterable[Code]:
     if node.call is None:
         return file.join_alone(node.op, len(node.inputs))
     args = {name: _argument(node.args[name]) for name in node.call.args}
-    unit = file.analysis.unit_forms[node.use.definition] if node.call.forwards and node.use else None
+    forms = file.analysis.unit_forms
+    unit = forms[node.use.definition] if node.call.forwards and node.use else None
     place = Place(_symbol(shape), lambda _: [], unit, never_negative=_is_never_negative(file, node))
     return file.op_alone(node.op, args, place)
 

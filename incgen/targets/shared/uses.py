@@ -153,7 +153,8 @@ class Uses(Writer):
 
     def handed_on(self, unit: df.Definition) -> Expression:
         """Return the padding that a unit passes to one inside it: its own parameter."""
-        if self.unit is None or self.unit.pad_sides == self.file.analysis.unit_forms[unit].pad_sides:
+        inner = self.file.analysis.unit_forms[unit]
+        if self.unit is None or self.unit.pad_sides == inner.pad_sides:
             return PADDING
         return self.border(unit, four_sides(unit_arguments(self.unit)["pad"]))
 

@@ -31,6 +31,7 @@ class Words:
         """Begin with nothing looked up."""
         self.graph, self.opened = graph, opened
         self._paddings: dict[tuple[df.Definition, str], list[Value]] = {}
+        self._taken: dict[tuple[df.Definition, str], list[Value]] = {}
 
     def cases(self, definition: df.Definition, parameter: str) -> list[Value]:
         """Return the values of a padding, to write a case for each; none if there is no word.
@@ -75,9 +76,14 @@ class Words:
         There are none if no op does. A parameter that is passed on to several definitions can be
         what all of them take.
         """
-        here = self.taken_here(definition, parameter)
-        if here:
-            return here
+        key = definition, parameter
+        if key not in self._taken:
+            here = self.taken_here(definition, parameter)
+            self._taken[key] = here or self._taken_inside(definition, parameter)
+        return self._taken[key]
+
+    def _taken_inside(self, definition: df.Definition, parameter: str) -> list[Value]:
+        """Return the values that all definitions take to which a parameter is passed on."""
         inner = [
             taken
             for element, name in df.given_on(definition, parameter)

@@ -155,8 +155,8 @@ class Writer(ABC):
 
     def refusals(self) -> list[Node]:
         """Return statements that refuse words of parameters for which there is no code."""
-        refusals = (self.file.analysis.words.refusal(self.definition, name) for name, _ in self.formals())
-        return [node for nodes in refusals for node in nodes]
+        refusal = self.file.analysis.words.refusal
+        return [node for name, _ in self.formals() for node in refusal(self.definition, name)]
 
     # ------------------------------------------------------------ what a target writes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -157,7 +157,7 @@ class TorchWriter(ClassWriter):
             for inner in df.within(element)
         )
 
-    def constructor_body(self) -> list[Node]:
+    def constructor_body(self) -> tuple[list[Node], Container[str]]:
         """Return the statements of the constructor."""
         if self.rates and self.decays_in_place:
             self.init.insert(0, Op("decays", {"rates": ()}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 
 from incgen.language import expressions as ex
@@ -109,8 +109,7 @@ class ClassWriter(Bodies):
         Args:
             captured: The outer values that it takes, and the names of their sizes.
         """
-        body = self.constructor_body()
-        known = parameters_in(body)
+        body, known = self.constructor_body()
         outer = [size for name in captured.values() for size in sizes_of(name)]
         sizes = tuple(name for name in (*sizes_of("in"), *outer) if name in known)
         formals = tuple(self.formals())
@@ -134,8 +133,8 @@ class ClassWriter(Bodies):
         """Return what the class declares above its methods."""
         return ()
 
-    def constructor_body(self) -> list[Node]:
-        """Return the statements of the constructor."""
+    def constructor_body(self) -> tuple[list[Node], Container[str]]:
+        """Return the statements of the constructor, and the parameters that they read."""
         stored = [Bind(own(name).text, formula) for name, formula in self.stored.items()]
         body: list[Node] = [*stored, *self.init]
         needed = parameters_in(body)
@@ -143,7 +142,7 @@ class ClassWriter(Bodies):
             if name in needed:
                 body.insert(0, Bind(name, formula))
                 needed |= parameters_in(formula)
-        return body if self.owner else [*self.refusals(), *body]
+        return (body if self.owner else [*self.refusals(), *body]), needed
 
     def parameter(self, formal: tuple[str, Expression | None]) -> Formal:
         """Return a parameter of the constructor."""
