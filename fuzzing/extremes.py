@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from incgen.graph.nodes import Graph, Node
-from incgen.graph.shapes import Arguments, Shape, Window
+from incgen.graph.shapes import Shape, Window
 
 #: A fact about a layer, from its arguments as numbers and its input and output shapes.
-_Test = Callable[[Arguments, Shape, Shape], bool]
+_Test = Callable[[Mapping[str, Any], Shape, Shape], bool]
 
 
 def _sizes(shape: Shape) -> tuple[int, int]:
@@ -22,7 +22,7 @@ def _any(window: Window, test: Callable[[int, int], bool]) -> bool:
     return any(test(k, s) for k, s in zip(window.kernel, window.stride, strict=True))
 
 
-def _floor_differs(args: Arguments, before: Shape, behind: Shape) -> bool:
+def _floor_differs(args: Mapping[str, Any], before: Shape, behind: Shape) -> bool:
     pairs = zip(args["window"].kernel, args["window"].stride, strict=True)
     wanted = [
         (size + sum(border) - kernel) // stride + 1

@@ -14,7 +14,7 @@ from typing import Any
 
 from fuzzing import tree
 from incgen.graph.shape_inference import output
-from incgen.graph.shapes import Fault, Shape
+from incgen.graph.shapes import Arguments, Fault, Shape
 from incgen.language.ops import OPS, WORDS
 from incgen.language.presets import PRESETS
 from incgen.language.signatures import ByWindow, Op, Takes
@@ -284,7 +284,8 @@ class Tracker:
 def _stated(op: Op, args: Mapping[str, Any], shape: Shape) -> Shape:
     """Return the output shape that the table of ops states, for an op that has no rule here."""
     try:
-        return output(op, {a.name: args.get(a.name, a.default) for a in op.arguments}, shape)
+        stated = {a.name: args.get(a.name, a.default) for a in op.arguments}
+        return output(op, Arguments(stated), shape)[0]
     except Fault as fault:
         raise Misfit(str(fault)) from fault
 

@@ -9,6 +9,7 @@ from incgen.graph.joins import difference, history, joined
 from incgen.graph.nodes import Node
 from incgen.graph.shape_inference import output
 from incgen.graph.shapes import (
+    Arguments,
     Fault,
     Shape,
     Window,
@@ -182,14 +183,14 @@ def test_the_border_of_poolings_follows_the_window(
 def test_shapes_parameters_and_costs_on_4_channels_of_8_by_10(
     op: str, args: dict[str, object], expected: Shape, weights: list[tuple[int, ...]], cost: int
 ) -> None:
-    shape = Shape(4, 8, 10)
-    args = dict(args)
+    shape, given = Shape(4, 8, 10), Arguments(args)
 
-    result = output(OPS[op], args, shape)
+    result, settled = output(OPS[op], given, shape)
 
+    assert given == args  # what the input decides is in a copy
     assert result == expected
-    assert [t.shape for t in tensors(op, args, shape)] == weights
-    assert multiply_adds(op, args, shape, result) == cost
+    assert [t.shape for t in tensors(op, settled, shape)] == weights
+    assert multiply_adds(op, settled, shape, result) == cost
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_joins(kind: str, shapes: list[Shape], expected: Shape | str) -> None:
 
 def test_a_history_tells_the_last_layers_that_changed_a_shape() -> None:
     def node(op: str, inputs: tuple[int, ...], shape: Shape, **args: object) -> Node:
-        return Node(op, op, args, inputs, shape, (), 0, PLACE, None)
+        return Node(op, op, Arguments(args), inputs, shape, (), 0, PLACE, None)
 
     window = {"window": Window((3, 3), (2, 2)), "borders": ((1, 1), (1, 1))}
     nodes = [

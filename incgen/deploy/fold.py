@@ -109,9 +109,9 @@ def _rewrite(graph: Graph, index: int, parts: list[_Part]) -> Rewrite:
         layer = graph.nodes[at]
         path = f"{layer.path}{_LAYERS[layer.op]}"
         if node.op == "scale":
-            changes.append(FoldedScale(path, float(node.args["factor"])))
+            changes.append(FoldedScale(path, node.args.number("factor")))
             continue
-        channels, eps = layer.shape.channels, float(node.args["eps"])
+        channels, eps = layer.shape.channels, node.args.number("eps")
         changes.append(FoldedNorm(path, node.path, eps, first, channels))
         if not layer.args["bias"]:
             edits[at] = _BIAS

@@ -23,13 +23,12 @@ from itertools import count
 
 from incgen.deploy.edits import Edit, Edits, Rewrite, consumers
 from incgen.graph.nodes import Graph, Node
-from incgen.graph.shapes import Window
+from incgen.graph.shapes import NO_BORDER, Window
 from incgen.language.expressions import Literal
 from incgen.language.ops import OPS
 from incgen.resolve import definitions as df
 
 _ONE = Window((1, 1), (1, 1))
-_NO_BORDER = ((0, 0), (0, 0))
 
 
 def projections(graph: Graph) -> Edits:
@@ -51,7 +50,7 @@ def projections(graph: Graph) -> Edits:
 
 
 def _is_projection(node: Node) -> bool:
-    return node.op == "conv" and node.args["window"] == _ONE and node.args["borders"] == _NO_BORDER
+    return node.op == "conv" and node.args.window == _ONE and node.args.borders == NO_BORDER
 
 
 def is_average(node: Node) -> bool:
@@ -61,7 +60,7 @@ def is_average(node: Node) -> bool:
 
 def _obstacle(pool: Node, conv: Node, alone: bool) -> str:
     """Return why a convolution cannot move, or should not; "" if nothing prevents it."""
-    if pool.args["window"].strided:
+    if pool.args.window.strided:
         return f"`{pool.path}` in front has a stride: there are fewer pixels behind it"
     if not alone:
         return f"`{pool.path}` in front is used elsewhere too"
@@ -74,7 +73,7 @@ def _obstacle(pool: Node, conv: Node, alone: bool) -> str:
 
 def counts_border(pool: Node) -> bool:
     """Return whether zeros of the border count in an average: that of a constant is less there."""
-    return pool.args["borders"] != _NO_BORDER and bool(pool.args["count_pad"])
+    return pool.args.borders != NO_BORDER and bool(pool.args["count_pad"])
 
 
 def _name(conv: Node, paths: set[str]) -> str:
@@ -91,9 +90,9 @@ def _name(conv: Node, paths: set[str]) -> str:
 def _rewrite(first: int, pool: Node, second: int, name: str) -> Rewrite:
     """Return the step that moves one convolution."""
     assert pool.call is not None
-    (top, bottom), (left, right) = pool.args["borders"]
-    high, wide = pool.args["window"].kernel
-    one, has_border = Literal(1), pool.args["borders"] != _NO_BORDER
+    (top, bottom), (left, right) = pool.args.borders
+    high, wide = pool.args.window.kernel
+    one, has_border = Literal(1), pool.args.borders != NO_BORDER
     sides = df.SidesValue(tuple(Literal(side) for side in (top, bottom, left, right)))
     args: dict[str, df.ArgumentValue] = {
         "window": df.WindowValue((Literal(high), Literal(wide)), (one, one)),

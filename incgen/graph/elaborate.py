@@ -20,10 +20,9 @@ from incgen.graph.nest import Aside, Body, Joined, Layer, Piece, Repeated, Used
 from incgen.graph.nodes import Graph, Node, Observed, Use
 from incgen.graph.shape_inference import output
 from incgen.graph.shapes import (
-    Borders,
+    Arguments,
     Fault,
     Shape,
-    Window,
     effective,
     multiply_adds,
     tensors,
@@ -143,7 +142,7 @@ class _Builder:
                 self.report.refuse(Code.TOO_LARGE, place, message)
             sizes.append(value)
         self.items.append(Layer("input", False, 0, 0, span))
-        return self.add(Node("input", "input", {}, (), Shape(*sizes), (), 0, span, None))
+        return self.add(Node("input", "input", Arguments(), (), Shape(*sizes), (), 0, span, None))
 
     def body(
         self, body: df.Body, value: int, frame: Frame, heads: dict[str, int] | None = None
@@ -320,7 +319,9 @@ class _Builder:
             refuse_mismatch(element, shape, results, self.nodes, frame.use, self.report)
         name = element.title if element.name is None else element.name
         path, span = join_key(frame.prefix, name), element.span
-        node = self.add(Node(path, element.kind, {}, results, shape, (), 0, span, frame.use))
+        node = self.add(
+            Node(path, element.kind, Arguments(), results, shape, (), 0, span, frame.use)
+        )
         named = element.name is not None
         self.items.append(Joined(path, named, value, node, span, element.kind, tuple(branches)))
         return node
@@ -331,7 +332,7 @@ class _Builder:
         if op.name == "identity":
             return value
         try:
-            result = output(op, args, shape)
+            result, args = output(op, args, shape)
         except Fault as fault:
             notes, place = uses_of(frame.use), call.span
             use = unit_use(frame.use, call.forwards, fault.concerns)
@@ -355,13 +356,11 @@ class _Builder:
 
 def _warn_of_even_window(node: Node, before: Shape, report: Reporter) -> None:
     """Warn about an even window padded by half on both sides, which adds a row."""
-    window: Window = node.args["window"]
-    dilation = int(node.args.get("dilation", 1))
+    window, dilation = node.args.window, node.args.dilation
     spans = [effective(kernel, dilation) for kernel in window.kernel]
-    around: Borders = node.args["borders"]
     even = any(
         span % 2 == 0 and sides == (span // 2, span // 2)
-        for span, sides in zip(spans, around, strict=True)
+        for span, sides in zip(spans, node.args.borders, strict=True)
     )
     if even:
         after = node.shape

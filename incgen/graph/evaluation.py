@@ -55,10 +55,10 @@ class Evaluator:
     def arguments(self, call: df.OpCall, frame: Frame, shape: Shape) -> Arguments:
         """Evaluate the arguments of an op, including those forwarded by a unit."""
         forwarded = frame.forwarded if call.forwards and frame.forwarded else {}
-        result: Arguments = {}
-        fixed = self.fixed.setdefault(id(call), {})
+        result = Arguments()
+        fixed = self.fixed.setdefault(id(call), Arguments())
         if not forwarded and len(fixed) == len(call.args):
-            return dict(fixed)
+            return fixed
         for argument in call.op.arguments:
             if argument.name in fixed and argument.name not in forwarded:
                 result[argument.name] = fixed[argument.name]

@@ -10,7 +10,7 @@ from incgen.base.diagnostics import Code, Note, Reporter
 from incgen.base.source import Span
 from incgen.graph.frames import uses_of
 from incgen.graph.nodes import Node, Use
-from incgen.graph.shapes import Borders, Shape, Window
+from incgen.graph.shapes import Borders, Shape
 from incgen.resolve import definitions as df
 
 #: How many layers a history shows.
@@ -134,12 +134,10 @@ def history(nodes: Sequence[Node], value: int) -> str:
 
 def _described(node: Node) -> str:
     """Describe a layer by its op and the numbers that made its shape."""
-    window: Window | None = node.args.get("window")
-    if window is None:
+    if "window" not in node.args:
         return f"`{node.op}`"
-    around: Borders = node.args.get("borders", ((0, 0), (0, 0)))
+    window, around, dilation = node.args.window, node.args.borders, node.args.dilation
     padding = f"padding {_sides(around)}" if max(around[0] + around[1]) else "no padding"
-    dilation = node.args.get("dilation", 1)
     dilated = f", dilation {dilation}" if dilation > 1 else ""
     ceil = ", ceil" if node.args.get("ceil") else ""
     return f"`{node.op} {window}` ({padding}{dilated}{ceil})"

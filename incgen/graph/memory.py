@@ -105,7 +105,7 @@ def _between(graph: Graph, node: Node) -> int:
     """Return the numbers between the two convolutions of a separable one."""
     before = graph.nodes[node.inputs[0]].shape.channels
     area = node.shape.size // node.shape.channels
-    return before * int(node.args["multiplier"]) * area
+    return before * node.args.count("multiplier") * area
 
 
 # ---------------------------------------------------------------- inference

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from incgen.base.source import Span
 from incgen.base.tables import ruled
 from incgen.graph.nodes import Graph, Node, Use
-from incgen.graph.shapes import Window, effective
+from incgen.graph.shapes import effective
 from incgen.language import expressions as ex
 from incgen.language.ops import place_of
 from incgen.language.presets import PRESETS
@@ -71,10 +71,10 @@ def _disagreed(op: Op, argument: Argument) -> bool:
 
 def acts(node: Node, argument: Argument) -> bool:
     """Return whether another value would change the network."""
-    window: Window | None = node.args.get("window")
-    if window is None:
+    if "window" not in node.args:
         return True
-    spans = [effective(kernel, node.args.get("dilation", 1)) for kernel in window.kernel]
+    window = node.args.window
+    spans = [effective(kernel, node.args.dilation) for kernel in window.kernel]
     match argument.name:
         case "pad":
             return max(spans) > 1 or not isinstance(node.args["pad"], str)
@@ -82,7 +82,7 @@ def acts(node: Node, argument: Argument) -> bool:
             return window.strided
         case "count_pad":
             averages = node.op == "avg_pool" or node.args.get("kind") == "avg"
-            return averages and any(map(any, node.args["borders"]))
+            return averages and any(map(any, node.args.borders))
         case _:
             return True
 

@@ -110,9 +110,9 @@ def _after(
     if len(inputs) > 1 or node.op in ("concat", "add", "mul"):
         return _joined([axes[axis] for axes in inputs], shapes, axis, count)
     if "borders" in node.args:
-        window: Window = node.args.get("window", _PIXEL)
-        span = effective(window.kernel[axis], int(node.args.get("dilation", 1)))
-        return _windows(before, count, window.stride[axis], node.args["borders"][axis][0], span)
+        window = node.args.window if "window" in node.args else _PIXEL
+        span = effective(window.kernel[axis], node.args.dilation)
+        return _windows(before, count, window.stride[axis], node.args.borders[axis][0], span)
     if not node.shape.is_map:
         return _whole(before)
     size = _count(shapes[0], axis)

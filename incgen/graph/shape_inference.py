@@ -7,46 +7,51 @@ errors that only show once the input shape is known.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from incgen.base.diagnostics import Code, counted, listed
 from incgen.graph.shapes import Arguments, Borders, Fault, Shape, Window, borders, sides, spatial
 from incgen.language.signatures import Formula, Op, Takes, windows
 
 
-def output(op: Op, args: Arguments, shape: Shape) -> Shape:
-    """Return the shape that an op gives for an input, or raise `Fault`.
+def output(op: Op, args: Arguments, shape: Shape) -> tuple[Shape, Arguments]:
+    """Return the shape that an op gives for an input, and its arguments for that input.
 
-    If there is a window or a border, its pixels are added to the arguments as `borders`.
+    Those of a window or a border have its pixels as `borders`, and a `ceil` that makes no
+    difference is false.
+
+    Raises:
+        Fault: The op cannot take the input.
     """
     if op.takes is Takes.MAP and not shape.is_map:
         raise _wrong_rank(op, args, shape)
     sizes: tuple[int, ...] = () if op.vector else shape.sizes[1:]
     if op.height is windows:
-        sizes = _moved(op, args, shape)
+        sizes, args = _moved(op, args, shape)
     elif "border" in args:
-        args["borders"] = sides(args["border"])
-    elif op.name == "adaptive_avg_pool" and args["window"].strided:
-        raise _strided(args["window"])
+        args = Arguments(args, borders=sides(args["border"]))
+    elif op.name == "adaptive_avg_pool" and args.window.strided:
+        raise _strided(args.window)
     _check_divisors(op, args, shape)
     if op.height is not None and op.height is not windows:
         sizes = tuple(_size(op.height, args, shape, axis) for axis in (0, 1))
     channels = shape.channels if op.channels is None else _size(op.channels, args, shape)
-    return Shape(channels, *sizes)
+    return Shape(channels, *sizes), args
 
 
 def _size(formula: Formula, args: Arguments, shape: Shape, axis: int = 0) -> int:
     """Return a size that the row of an op states, with the arguments of a call."""
     known = _named(args, shape, axis)
     if "window" in args:
-        known["kernel"] = args["window"].kernel[axis]
+        known["kernel"] = args.window.kernel[axis]
     if "borders" in args:
-        known["before"], known["after"] = args["borders"][axis]
+        known["before"], known["after"] = args.borders[axis]
     size = formula(known.__getitem__)
     assert isinstance(size, int)
     return size
 
 
-def _named(args: Arguments, shape: Shape, axis: int = 0) -> Arguments:
+def _named(args: Arguments, shape: Shape, axis: int = 0) -> dict[str, Any]:
     """Return arguments with the sizes of the input, whose height may be its width."""
     sides = (shape.height or 1, shape.width or 1)
     return {"C": shape.channels, "H": sides[axis], "W": sides[1], **args}
@@ -55,8 +60,7 @@ def _named(args: Arguments, shape: Shape, axis: int = 0) -> Arguments:
 def _wrong_rank(op: Op, args: Arguments, shape: Shape) -> Fault:
     message = f"`{op.name}` needs {op.takes.value}, but its input is a vector of {shape}"
     help_ = "put it before whatever makes a vector: a global pooling, `flatten` or `dense`"
-    window = args.get("window")
-    if op.name == "conv" and window is not None and window.kernel == (1, 1):
+    if op.name == "conv" and args.window.kernel == (1, 1):
         help_ = f"write `dense {args['channels']}`, which is what a 1x1 `conv` is on a vector"
     elif op.name.startswith("global_") or op.name == "adaptive_avg_pool":
         help_ = "leave it out: a vector has no height and width"
@@ -77,8 +81,8 @@ def _check_divisors(op: Op, args: Arguments, shape: Shape) -> None:
         if not argument.divides:
             continue
         sizes = [_named(args, shape)[name] for name in argument.divides]
+        number, common = args.count(argument.name), math.gcd(*sizes)
         for name, size in zip(argument.divides, sizes, strict=True):
-            number, common = args[argument.name], math.gcd(*sizes)
             if size % number:
                 message = f"`{argument.name}` of `{op.name}` is {number}, which does not divide its"
                 divisors = [str(d) for d in range(2, min(common, 256) + 1) if common % d == 0]
@@ -89,25 +93,20 @@ def _check_divisors(op: Op, args: Arguments, shape: Shape) -> None:
                 raise Fault(Code.GROUPS, f"{message} {size} {_DIVIDED[name]}", help_)
 
 
-def _moved(op: Op, args: Arguments, shape: Shape) -> tuple[int, int]:
-    """Return how often a window fits, in height and width, and add its border."""
-    window: Window = args["window"]
-    dilation, ceil = args.get("dilation", 1), False
-    around = _borders(op.name, args, shape, dilation)
+def _moved(op: Op, args: Arguments, shape: Shape) -> tuple[tuple[int, int], Arguments]:
+    """Return how often a window fits, in height and width, and the arguments with its border."""
+    around = _borders(op.name, args, shape)
+    settled = Arguments(args, borders=around)
     if op.known("ceil"):
-        ceil = _rounded_up(op, args, around)
-    sizes = spatial(shape, window, dilation, around, ceil, op.name)
-    args["borders"] = around
-    return sizes
+        settled["ceil"] = _rounded_up(op, args, around)
+    ceil = bool(settled.get("ceil"))
+    return spatial(shape, args.window, args.dilation, around, ceil, op.name), settled
 
 
 def _rounded_up(op: Op, args: Arguments, around: Borders) -> bool:
     """Return whether a last, partial window of a pooling counts."""
-    window: Window = args["window"]
-    if args["ceil"] is None:
-        if window.strided:
-            raise _must_say(op.name, "ceil", f"with the window {window}", "ceil=false")
-        args["ceil"] = False
+    if args["ceil"] is None and args.window.strided:
+        raise _must_say(op.name, "ceil", f"with the window {args.window}", "ceil=false")
     averages = op.name == "avg_pool" or args.get("kind") == "avg"
     padded = max(around[0] + around[1])
     if averages and padded and args["count_pad"] is None:
@@ -122,9 +121,9 @@ def _strided(window: Window) -> Fault:
     return Fault(Code.BAD_WINDOW, message, f"write `adaptive_avg_pool {high}x{wide}`")
 
 
-def _borders(name: str, args: Arguments, shape: Shape, dilation: int) -> Borders:
+def _borders(name: str, args: Arguments, shape: Shape) -> Borders:
     assert shape.height is not None and shape.width is not None
-    window: Window = args["window"]
+    window, dilation = args.window, args.dilation
     result = borders(args["pad"], window, dilation, shape.height, shape.width, name)
     if result is None:
         why = f"with the window {window}" + (f", dilation {dilation}" if dilation > 1 else "")

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from incgen.base.diagnostics import Code, counted
 from incgen.language.initializers import DEFAULT_KERNEL, Initializer, WeightKind, fans
-
-#: The arguments of one op with all names and defaults resolved to values.
-Arguments: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +63,52 @@ class Window:
 
 #: Pixels before and after, for height and for width.
 Borders: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
+NO_BORDER: Borders = ((0, 0), (0, 0))
+
+
+class Arguments(dict[str, object]):
+    """The arguments of a layer by name, with all defaults resolved to values.
+
+    Where an op meets its numbers, the properties and methods give them with their types.
+    """
+
+    __slots__ = ()
+
+    @property
+    def window(self) -> Window:
+        """Return the window; an op without one raises `KeyError`."""
+        window = self["window"]
+        assert isinstance(window, Window)
+        return window
+
+    @property
+    def borders(self) -> Borders:
+        """Return the pixels that are added around the input."""
+        return cast("Borders", self.get("borders", NO_BORDER))
+
+    @property
+    def dilation(self) -> int:
+        """Return the dilation of the window; 1 if the op has none."""
+        return self.count("dilation") if "dilation" in self else 1
+
+    @property
+    def init(self) -> Initializer:
+        """Return the initialiser of the kernel."""
+        init = self["init"]
+        assert isinstance(init, Initializer)
+        return init
+
+    def count(self, name: str) -> int:
+        """Return an argument that is a whole number."""
+        value = self[name]
+        assert isinstance(value, int)
+        return value
+
+    def number(self, name: str) -> float:
+        """Return an argument that is any number."""
+        value = self[name]
+        assert isinstance(value, (int, float))
+        return float(value)
 
 
 #: The arguments that each kind of `Fault` concerns; the rank of an input concerns none.
@@ -229,13 +272,13 @@ def _kernel(
     name: str, kind: WeightKind, shape: tuple[int, ...], args: Arguments, multiplier: int = 1
 ) -> Tensor:
     fan_in, fan_out = fans(kind, shape, multiplier=multiplier)
-    return Tensor(name, shape, True, args["init"], fan_in, fan_out)
+    return Tensor(name, shape, True, args.init, fan_in, fan_out)
 
 
 def _bias(args: Arguments, size: int, prefix: str = "") -> tuple[Tensor, ...]:
     if not args["bias"]:
         return ()
-    return (Tensor(f"{prefix}bias", (size,), True, _constant(args["bias_init"])),)
+    return (Tensor(f"{prefix}bias", (size,), True, _constant(args.number("bias_init"))),)
 
 
 def _statistics(args: Arguments, channels: int) -> tuple[Tensor, ...]:
@@ -251,25 +294,24 @@ def tensors(op: str, args: Arguments, shape: Shape) -> tuple[Tensor, ...]:
     inputs = shape.channels
     match op:
         case "conv":
-            kernel = args["window"].kernel
-            outputs = args["channels"]
-            weight = (outputs, inputs // args["groups"], *kernel)
+            outputs = args.count("channels")
+            weight = (outputs, inputs // args.count("groups"), *args.window.kernel)
             return (_kernel("weight", "conv", weight, args), *_bias(args, outputs))
         case "depthwise_conv":
-            outputs = inputs * args["multiplier"]
-            weight = (outputs, 1, *args["window"].kernel)
-            first = _kernel("weight", "depthwise_conv", weight, args, args["multiplier"])
+            multiplier = args.count("multiplier")
+            outputs = inputs * multiplier
+            weight = (outputs, 1, *args.window.kernel)
+            first = _kernel("weight", "depthwise_conv", weight, args, multiplier)
             return (first, *_bias(args, outputs))
         case "separable_conv":
-            middle, outputs = inputs * args["multiplier"], args["channels"]
-            depthwise = (middle, 1, *args["window"].kernel)
-            first = _kernel(
-                "depthwise.weight", "depthwise_conv", depthwise, args, args["multiplier"]
-            )
+            multiplier, outputs = args.count("multiplier"), args.count("channels")
+            middle = inputs * multiplier
+            depthwise = (middle, 1, *args.window.kernel)
+            first = _kernel("depthwise.weight", "depthwise_conv", depthwise, args, multiplier)
             second = _kernel("pointwise.weight", "conv", (outputs, middle, 1, 1), args)
             return (first, second, *_bias(args, outputs, "pointwise."))
         case "dense":
-            outputs = args["features"]
+            outputs = args.count("features")
             first = _kernel("weight", "dense", (outputs, shape.size), args)
             return (first, *_bias(args, outputs))
         case "bn":
@@ -281,15 +323,14 @@ def tensors(op: str, args: Arguments, shape: Shape) -> tuple[Tensor, ...]:
 def multiply_adds(op: str, args: Arguments, shape: Shape, result: Shape) -> int:
     """Count the multiplications by a weight for one example, and nothing else."""
     area = (result.height or 1) * (result.width or 1)
-    window: Window | None = args.get("window")
-    high, wide = window.kernel if window is not None else (1, 1)
+    high, wide = args.window.kernel if "window" in args else (1, 1)
     match op:
         case "conv":
-            return area * result.channels * (shape.channels // int(args["groups"])) * high * wide
+            return area * result.channels * (shape.channels // args.count("groups")) * high * wide
         case "depthwise_conv":
             return area * result.channels * high * wide
         case "separable_conv":
-            middle = shape.channels * int(args["multiplier"])
+            middle = shape.channels * args.count("multiplier")
             return area * middle * (high * wide + result.channels)
         case "dense":
             return shape.size * result.channels

@@ -30,8 +30,8 @@ def described(node: Node) -> str:
             words.append(spec_value(float(f"{value:g}") if isinstance(value, float) else value))
     words += [f"{key}={node.args[key]}" for key in TOLD if node.args.get(key, 1) != 1]
     if "window" in node.args and "borders" in node.args:
-        words += _borders(node.args["window"], node.args.get("dilation", 1), node.args["borders"])
-    if node.args.get("ceil") and node.args["window"].strided:
+        words += _borders(node.args.window, node.args.dilation, node.args.borders)
+    if node.args.get("ceil") and node.args.window.strided:
         words.append("ceil")
     return " ".join([name, *words])
 

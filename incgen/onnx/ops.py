@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import TypeAlias
 
-from incgen.graph.shapes import Borders, Window
+from incgen.graph.shapes import NO_BORDER, Borders
 from incgen.onnx import windows
 from incgen.onnx.layers import Layer
 from incgen.onnx.refusing import refuse
@@ -23,7 +23,7 @@ Emitter: TypeAlias = Callable[..., str]
 
 
 def _conv(layer: Layer, x: str) -> str:
-    return _convolved(layer, x, "weight", int(layer.args["groups"]))
+    return _convolved(layer, x, "weight", layer.args.count("groups"))
 
 
 def _depthwise_conv(layer: Layer, x: str) -> str:
@@ -37,8 +37,8 @@ def _separable_conv(layer: Layer, x: str) -> str:
 
 
 def _convolved(layer: Layer, x: str, kernel: str, groups: int, part: str = "") -> str:
-    dilation = int(layer.args["dilation"])
-    window = windows.attributes(layer, layer.args["borders"])
+    dilation = layer.args.dilation
+    window = windows.attributes(layer, layer.args.borders)
     bias = () if part else layer.optional("bias")
     return layer(
         "Conv",
@@ -70,7 +70,7 @@ def _fixed(layer: Layer, x: str) -> str:
 
 
 def _bn(layer: Layer, x: str) -> str:
-    eps, size = float(layer.args["eps"]), layer.node.shape.channels
+    eps, size = layer.args.number("eps"), layer.node.shape.channels
     (gamma,) = layer.optional("weight") or (layer.constant("ones", [1.0] * size, [size]),)
     (beta,) = layer.optional("bias") or (layer.constant("zeros", [0.0] * size, [size]),)
     mean, variance = layer.weight("running_mean"), layer.weight("running_var")
@@ -84,7 +84,7 @@ def _bn(layer: Layer, x: str) -> str:
 
 
 def _max_pool(layer: Layer, x: str) -> str:
-    borders: Borders = layer.args["borders"]
+    borders = layer.args.borders
     if windows.rounds_up(layer):
         return layer("MaxPool", x, ceil_mode=1, **windows.attributes(layer, borders))
     over = _over(layer)
@@ -92,15 +92,15 @@ def _max_pool(layer: Layer, x: str) -> str:
 
 
 def _avg_pool(layer: Layer, x: str) -> str:
-    borders: Borders = layer.args["borders"]
-    counted = int(bool(layer.args["count_pad"]) and borders != windows.NONE)
+    borders = layer.args.borders
+    counted = int(bool(layer.args["count_pad"]) and borders != NO_BORDER)
     if windows.rounds_up(layer):
         window = windows.attributes(layer, borders)
         return layer("AveragePool", x, ceil_mode=1, count_include_pad=counted, **window)
     over = _over(layer)
     if counted and any(over):  # the border counts, what lies beyond it does not
         x = _padded(layer, x, borders, part="border")
-        borders, counted = windows.NONE, 0
+        borders, counted = NO_BORDER, 0
     window = windows.attributes(layer, _wider(borders, over))
     return layer("AveragePool", x, count_include_pad=counted, **window)
 
@@ -119,7 +119,7 @@ def _wider(borders: Borders, over: tuple[int, int]) -> Borders:
 
 
 def _pad(layer: Layer, x: str) -> str:
-    return _padded(layer, x, layer.args["borders"])
+    return _padded(layer, x, layer.args.borders)
 
 
 def _padded(layer: Layer, x: str, borders: Borders, part: str = "") -> str:
@@ -137,7 +137,7 @@ def _global_max_pool(layer: Layer, x: str) -> str:
 
 
 def _adaptive_avg_pool(layer: Layer, x: str) -> str:
-    window: Window = layer.args["window"]
+    window = layer.args.window
     if window.kernel == (1, 1):
         return layer("GlobalAveragePool", x)
     if layer.options.any_size:
@@ -180,8 +180,8 @@ def _lrn(layer: Layer, x: str) -> str:
     ONNX's own LRN takes the other neighbour of an even size. In ONNX Runtime it adds and subtracts
     squares along the channels, which cancels where they differ much, and takes twice as long.
     """
-    size = int(layer.args["size"])
-    alpha, beta, k = (float(layer.args[name]) for name in ("alpha", "beta", "k"))
+    size = layer.args.count("size")
+    alpha, beta, k = (layer.args.number(name) for name in ("alpha", "beta", "k"))
     channels = layer.shapes[0].channels
     band = [
         alpha / size if 0 <= other - (channel - size // 2) < size else 0.0
@@ -199,7 +199,7 @@ def _l2_normalize(layer: Layer, x: str) -> str:
         norm = layer("ReduceL2", x, part="norm", axes=[1])
     else:
         norm = layer("ReduceL2", x, layer.integers("axes", [1]), part="norm")
-    least = layer.number("eps", layer.args["eps"])
+    least = layer.number("eps", layer.args.number("eps"))
     return layer("Div", x, layer("Max", norm, least, part="least"))
 
 
@@ -228,9 +228,9 @@ def _relu6(layer: Layer, x: str) -> str:
 
 
 def _leaky_relu(layer: Layer, x: str) -> str:
-    slope = layer.args["slope"]
+    slope = layer.args.number("slope")
     if layer.holds(slope):
-        return layer("LeakyRelu", x, alpha=float(slope))
+        return layer("LeakyRelu", x, alpha=slope)
     return layer("PRelu", x, layer.constant("slope", [slope], [1]))
 
 
@@ -274,7 +274,7 @@ def _gelu(layer: Layer, x: str) -> str:
 
 
 def _scale(layer: Layer, x: str) -> str:
-    return layer("Mul", x, layer.number("factor", layer.args["factor"]))
+    return layer("Mul", x, layer.number("factor", layer.args.number("factor")))
 
 
 # ---------------------------------------------------------------- joins

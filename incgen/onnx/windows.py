@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from incgen.graph.shapes import Borders, Window, effective
+from incgen.graph.shapes import Borders, effective
 from incgen.onnx.layers import Layer
 from incgen.onnx.refusing import refuse
 
-NONE: Borders = ((0, 0), (0, 0))
 _ONE_SIZE = "leave out --any-size, or state `pad` in pixels"
 
 
 def attributes(layer: Layer, borders: Borders) -> dict[str, Any]:
     """Return kernel, stride and borders; ONNX lists the borders before, then those after."""
-    window: Window = layer.args["window"]
+    window = layer.args.window
     base: dict[str, Any] = {"kernel_shape": window.kernel, "strides": window.stride}
     if follows_size(layer):
         return {**base, "auto_pad": "SAME_UPPER"}
@@ -35,22 +34,22 @@ def follows_size(layer: Layer) -> bool:
     args = layer.args
     if not layer.options.any_size or args["pad"] != "same":
         return False
-    window: Window = args["window"]
-    spans = [effective(kernel, args.get("dilation", 1)) for kernel in window.kernel]
+    window = args.window
+    spans = [effective(kernel, args.dilation) for kernel in window.kernel]
     pairs = list(zip(spans, window.stride, strict=True))
     if all(stride == 1 or span == 1 for span, stride in pairs):
         return False
     what = f"the border of {window} with `pad=same` depends on the size"
     if any(span < stride for span, stride in pairs):
         refuse(f"{what}, and skips pixels", layer.node.span, help=_ONE_SIZE)
-    if args.get("dilation", 1) > 1:  # ONNX Runtime has no `auto_pad` there
+    if args.dilation > 1:  # ONNX Runtime has no `auto_pad` there
         refuse(f"{what}, with a dilation", layer.node.span, help=_ONE_SIZE)
     return True
 
 
 def beyond(layer: Layer) -> tuple[int, int]:
     """Return how far the last windows reach beyond the borders, with sizes rounded up."""
-    window: Window = layer.args["window"]
+    window = layer.args.window
     (shape,), result = layer.shapes, layer.node.shape
     assert None not in (*shape.sizes, *result.sizes)
     ends = zip(
@@ -58,7 +57,7 @@ def beyond(layer: Layer) -> tuple[int, int]:
         result.sizes[1:],
         window.kernel,
         window.stride,
-        layer.args["borders"],
+        layer.args.borders,
         strict=True,
     )
     high, wide = (
@@ -71,5 +70,5 @@ def beyond(layer: Layer) -> tuple[int, int]:
 def rounds_up(layer: Layer) -> bool:
     """Return whether an op rounds up a size that is not known; `same` has nothing to round."""
     args = layer.args
-    strided = args["window"].strided
+    strided = args.window.strided
     return bool(args["ceil"] and strided and layer.options.any_size and args["pad"] != "same")

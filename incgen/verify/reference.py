@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from incgen.graph.nodes import Graph, Node
-from incgen.graph.shapes import Borders
+from incgen.graph.shapes import Arguments, Borders
 from incgen.verify import inputs
 from incgen.weights.checkpoint import Array
 
@@ -66,9 +66,9 @@ class Reference:
             case "dropout":
                 if seed is None:
                     return x
-                return x * inputs.kept(node.path, x.shape, args["rate"], seed)
+                return x * inputs.kept(node.path, x.shape, args.number("rate"), seed)
             case "conv":
-                return self._convolved(node, x, int(args["groups"]), "")
+                return self._convolved(node, x, args.count("groups"), "")
             case "depthwise_conv":
                 return self._convolved(node, x, x.shape[1], "")
             case "separable_conv":
@@ -83,9 +83,9 @@ class Reference:
 
     def _convolved(self, node: Node, x: Array, groups: int, part: str) -> Array:
         kernel = self.weights[f"{node.path}.{part}weight"]
-        window, dilation = node.args["window"], int(node.args["dilation"])
+        window, dilation = node.args.window, node.args.dilation
         y = _correlated(
-            _surrounded(x, node.args["borders"], 0.0), kernel, groups, window.stride, dilation
+            _surrounded(x, node.args.borders, 0.0), kernel, groups, window.stride, dilation
         )
         return self._biased(node, y, part)
 
@@ -101,12 +101,12 @@ class Reference:
             now = {mean: x.mean(axes), variance: x.var(axes)}
             count = x.size // x.shape[1]
             fair = count / (count - 1) if node.args["variance"] == "unbiased" else 1.0
-            kept = node.args["decay"]
+            kept = node.args.number("decay")
             for key, factor in ((mean, 1.0), (variance, fair)):
                 self.statistics[key] = kept * self.statistics[key] + (1 - kept) * factor * now[key]
         else:
             now = self.statistics
-        y = (x - _along(now[mean], x)) / np.sqrt(_along(now[variance], x) + node.args["eps"])
+        y = (x - _along(now[mean], x)) / np.sqrt(_along(now[variance], x) + node.args.number("eps"))
         gamma = self.weights.get(f"{node.path}.weight")
         return self._biased(node, y if gamma is None else y * _along(gamma, y), "")
 
@@ -147,10 +147,10 @@ def _correlated(
 
 def _pooled(node: Node, x: Array, average: bool) -> Array:
     """Pool rows, then columns: largest numbers, sums and what divides those all allow that."""
-    kernel, stride = node.args["window"].kernel, node.args["window"].stride
+    kernel, stride = node.args.window.kernel, node.args.window.stride
     outputs = node.shape.height or 1, node.shape.width or 1
     for axis, (size, step, (before, after), count) in enumerate(
-        zip(kernel, stride, node.args["borders"], outputs, strict=True), start=2
+        zip(kernel, stride, node.args.borders, outputs, strict=True), start=2
     ):
         lines = np.moveaxis(x, axis, 0)
         pooled = []
@@ -165,7 +165,7 @@ def _pooled(node: Node, x: Array, average: bool) -> Array:
 
 
 def _adapted(node: Node, x: Array) -> Array:
-    high, wide = node.args["window"].kernel
+    high, wide = node.args.window.kernel
     rows, columns = (
         [(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
         for size, n in zip(x.shape[2:], (high, wide), strict=True)
@@ -196,7 +196,7 @@ def _plain(node: Node, x: Array) -> Array:
             y = _response_normalised(x, args)
         case "l2_normalize":
             norm = np.sqrt(np.square(x).sum(1, keepdims=True))
-            y = x / np.maximum(norm, args["eps"])
+            y = x / np.maximum(norm, args.number("eps"))
         case "softmax":
             powers = np.exp(x - x.max(1, keepdims=True))
             y = powers / powers.sum(1, keepdims=True)
@@ -205,21 +205,22 @@ def _plain(node: Node, x: Array) -> Array:
         case "identity":
             y = x
         case "scale":
-            y = x * args["factor"]
+            y = x * args.number("factor")
         case "pad":
-            y = _surrounded(x, args["borders"], 0.0)
+            y = _surrounded(x, args.borders, 0.0)
         case _:
             y = _activated(node, x)
     return y
 
 
-def _response_normalised(x: Array, args: Mapping[str, float]) -> Array:
-    size, channels = int(args["size"]), x.shape[1]
+def _response_normalised(x: Array, args: Arguments) -> Array:
+    size, channels = args.count("size"), x.shape[1]
     total = np.zeros_like(x)
     for channel in range(channels):
         first = channel - size // 2
         total[:, channel] = np.square(x[:, max(first, 0) : first + size]).sum(1)
-    y: Array = x / (args["k"] + args["alpha"] / size * total) ** args["beta"]
+    alpha, beta, k = (args.number(name) for name in ("alpha", "beta", "k"))
+    y: Array = x / (k + alpha / size * total) ** beta
     return y
 
 
@@ -234,7 +235,7 @@ def _activated(node: Node, x: Array) -> Array:
         case "relu6":
             y = np.clip(x, 0, 6)
         case "leaky_relu":
-            y = np.where(x > 0, x, node.args["slope"] * x)
+            y = np.where(x > 0, x, node.args.number("slope") * x)
         case "sigmoid":
             y = _sigmoid(x)
         case "tanh":

@@ -58,7 +58,8 @@ def decays(graph: Graph, stated: float | None) -> dict[str, float]:
     """
     by_key: dict[str, float] = {}
     for node in graph.nodes:
-        decay = float(node.args.get("l2") or 0) if stated is None else stated
+        own = node.args.number("l2") if node.args.get("l2") else 0.0
+        decay = own if stated is None else stated
         for tensor in node.tensors if decay else ():
             if len(tensor.shape) > 1:
                 by_key[f"{node.path}.{tensor.name}"] = decay
