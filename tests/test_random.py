@@ -107,7 +107,7 @@ def test_two_kernels_with_one_initialiser_are_refused_by_each_target(target: str
 
 def test_what_is_refused_has_to_be_found_by_a_check(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "numerics torch\nunit u = conv 2x2 -> dense 2\nnetwork n {\n    input 4x4 1\n"
-    monkeypatch.setattr(Target, "check", lambda target, graph: None)
+    monkeypatch.setattr(Target, "check", lambda target, graph, analysis: None)
 
     with pytest.raises(Fault, match="check: does not find: unsupported: "):
         examine(f"{text}    a: u 1 pad=same\n}}\n")

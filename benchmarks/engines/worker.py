@@ -24,8 +24,6 @@ from engines.plan import CONVOLUTION, INFERENCE, INT8, NETWORKS, Cell, Network
 
 #: A turn lasts so many seconds at least, and a pass at least.
 TURN = 0.25
-#: A pass that takes less is run once before those that are timed: the caches are cold.
-SHORT = 0.1
 
 #: The module that runs the models of each process.
 MODULES = {
@@ -50,7 +48,6 @@ class Worker:
     def __init__(self, process: str, network: Network, folder: Path) -> None:
         self.process, self.network, self.folder = process, network, folder
         self.runs: dict[Cell, Callable[[], Any]] = {}
-        self.last: dict[Cell, float] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Carry out a request; what fails is told, with its kind."""
@@ -67,9 +64,7 @@ class Worker:
         """Make a cell ready by running it once; return how far its output is from the expected."""
         models = importlib.import_module(f"engines.{MODULES[self.process]}")
         self.runs[cell] = models.runner(cell, self.network, self.folder)
-        begun = time.perf_counter()
         output = self.runs[cell]()
-        self.last[cell] = time.perf_counter() - begun
         if cell.work != INFERENCE or cell.model == CONVOLUTION:
             return {}
         return {"difference": self._difference(cell, np.asarray(output))}
@@ -81,16 +76,19 @@ class Worker:
         return float(np.abs(computed - expected).max() / np.abs(expected).max())
 
     def turn(self, cell: Cell, short: bool) -> float:
-        """Return the median seconds of the passes of a turn."""
+        """Return the median seconds of the passes of a turn.
+
+        The first is not timed: while other processes ran, caches have gone cold, and the system
+        may have dropped pages of the library, which it reads from the disk again.
+        """
         run = self.runs[cell]
         gc.collect()
-        if self.last[cell] < SHORT and not short:
+        if not short:
             run()
         passes, begun = list[float](), time.perf_counter()
         while not passes or (time.perf_counter() - begun < TURN and not short):
             passes.append(timed(run))
-        self.last[cell] = statistics.median(passes)
-        return self.last[cell]
+        return statistics.median(passes)
 
 
 def timed(run: Callable[[], Any]) -> float:
