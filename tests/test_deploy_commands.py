@@ -83,6 +83,17 @@ def test_costs_of_each_pass_are_shown() -> None:
     assert table.splitlines()[-1].split()[:3] == ["fold-norm", "1", "4"]
 
 
+def test_what_is_shown_of_a_deployed_network_says_what_it_is_of(spec: Path) -> None:
+    shown = json.loads(run("show", "net.inc", "--deploy", "--format", "json").output)
+
+    assert shown["arguments"] == {"classes": 4}
+    heading = "net(classes = 4)  from net.inc, for inference\n"
+    assert run("show", "net.inc", "--deploy").output.startswith(heading)
+    spec.write_text(SPEC.replace("(classes = 4)", "").replace("dense classes", "dense 4"), "utf-8")
+    assert run("show", "net.inc", "--deploy").output.startswith("net  from net.inc, for inference\n")
+    assert run("show", "net.inc").output.startswith("net  from net.inc\n")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

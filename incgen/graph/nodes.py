@@ -113,6 +113,14 @@ class Graph:
         return self.nodes[0].shape
 
     @property
+    def arguments(self) -> dict[str, Value]:
+        """Return the values of the parameters; a deployed network has those of its training form.
+
+        Its own are numbers of its definitions.
+        """
+        return self.parameters if self.deployment is None else self.deployment.training.parameters
+
+    @property
     def trained(self) -> int:
         """Count the parameters that are trained."""
         return sum(node.parameters for node in self.nodes)

@@ -115,10 +115,9 @@ def _metadata(
 ) -> Mapping[str, str]:
     """Return what a file says about itself: the spec, the weights, and how pixels are treated."""
     program, made = graph.program, graph.deployment
-    parameters = graph.parameters if made is None else made.training.parameters
     metadata = {
         "network": program.network.name,
-        "parameters": _json(dict(parameters) | dict(program.settings)),
+        "parameters": _json(graph.arguments | dict(program.settings)),
         "spec": program.file,
         "spec_text": program.network.span.source.text,
         "spec_sha256": graph.digest(),

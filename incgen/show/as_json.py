@@ -38,7 +38,7 @@ def as_json(
     whole = {
         "network": graph.program.network.name,
         "file": graph.program.file,
-        "arguments": graph.parameters,
+        "arguments": graph.arguments,
         "input": list(graph.input.sizes),
         "outputs": outputs,
         "layers": writer.layers(),

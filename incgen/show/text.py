@@ -164,8 +164,9 @@ def _cut(text: str, widest: int) -> str:
 
 def _heading(graph: Graph) -> list[str]:
     network = graph.program.network
-    parameters = ", ".join(f"{name} = {spec_value(v)}" for name, v in graph.parameters.items())
-    heading = f"{network.name}({parameters})  from {graph.program.file}"
+    arguments = ", ".join(f"{name} = {spec_value(v)}" for name, v in graph.arguments.items())
+    heading = f"{network.name}({arguments})" if arguments else network.name
+    heading += f"  from {graph.program.file}{', for inference' if graph.deployment else ''}"
     doc = network.doc or graph.program.doc
     return [*map(plain, (heading, *(doc.split("\n") if doc else ())))]
 

@@ -16,7 +16,7 @@ from incgen.targets.keras.functions import FunctionWriter
 from incgen.targets.keras.ops import steps
 from incgen.targets.shared.code import Code, within
 from incgen.targets.shared.file import Form
-from incgen.targets.shared.preamble import facts
+from incgen.targets.shared.preamble import described, facts
 from incgen.targets.shared.units import Place
 from incgen.targets.shared.values import Args
 
@@ -48,8 +48,7 @@ class File(scope.File):
         shapes = self.outputs()
         output = ", ".join(f'"{name}": {shape}' for name, shape in shapes.items())
         if len(shapes) == 1:
-            ((name, output),) = shapes.items()
-            output += ", logits" if name == "logits" else ""
+            output = described(*next(iter(shapes.items())))
         elif len(output) <= self.printer.width - len("Output      {}"):
             output = f"{{{output}}}"
         else:

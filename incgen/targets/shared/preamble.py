@@ -40,6 +40,11 @@ def facts(file: File, output: str) -> dict[str, Any]:
     }
 
 
+def described(name: str, shape: str) -> str:
+    """Return an output in words: its shape, and what kind of numbers it has if its name says so."""
+    return f"{shape}, logits" if name == "logits" else shape
+
+
 def header(program: df.Program, width: int) -> list[str]:
     """Return the plain comment at the head of a spec, such as a licence, for the generated file."""
     lines = list[str]()

@@ -15,7 +15,7 @@ from incgen.targets.shared.classes.code import Class
 from incgen.targets.shared.classes.writer import ClassWriter
 from incgen.targets.shared.code import Code, Joined, Node, Op, within
 from incgen.targets.shared.file import Form
-from incgen.targets.shared.preamble import facts
+from incgen.targets.shared.preamble import described, facts
 
 
 class ClassFile(shared.File):
@@ -53,9 +53,7 @@ class ClassFile(shared.File):
             init = (*network.init, Op("begin_inference", {}))
             network = replace(network, init=init, methods=(Op("stay_in_inference", {}),))
         shapes = self.outputs()
-        output = shapes[first := next(iter(shapes))]
-        if first == "logits":
-            output += ", logits"
+        output = described(*next(iter(shapes.items())))
         if len(shapes) > 1:
             output += f"; in training {self.name}Output"
         return {
