@@ -32,6 +32,7 @@ from incgen.cli.terminal import frameworks_silent, print_text, progress_line
     "--processes", "-j", type=click.IntRange(1), metavar="N", default=1, show_default=True
 )
 @several_targets("A target of random networks, or onnx. Default: all targets.")
+@click.option("--deploy", is_flag=True, help="Verify the deployed forms of networks too.")
 @click.option("--save", metavar="DIR", help="Save failing inputs there, reduced.")
 @click.option(
     "--broken",
@@ -44,6 +45,7 @@ def command(
     seed: int,
     processes: int,
     targets: Sequence[str],
+    deploy: bool,
     save: str | None,
     broken: str | None,
     coverage: bool,
@@ -53,10 +55,10 @@ def command(
     One target alone has no other to compare its gradients with, and ONNX alone is only evaluated.
     Failing specs are reduced. The exit code is 1 if anything fails.
     """
-    if targets and broken:
-        raise click.UsageError("--target is for random networks, not for --broken")
-    if coverage and broken:
-        raise click.UsageError("--coverage is for random networks, not for --broken")
+    of_networks = {"--target": targets, "--coverage": coverage, "--deploy": deploy}
+    for option, given in of_networks.items():
+        if given and broken:
+            raise click.UsageError(f"{option} is for random networks, not for --broken")
     folder = Path(save) if save is not None else None
     with _installed(), frameworks_silent(), progress_line() as progress:
         if broken is not None:
@@ -75,7 +77,10 @@ def command(
             from incgen.targets import TARGETS
 
             report = search(
-                count, seed, processes, folder, progress=progress, targets=targets or (*TARGETS,)
+                *(count, seed, processes, folder),
+                progress=progress,
+                targets=targets or (*TARGETS,),
+                deploy=deploy,
             )
             failed, text, interrupted = not report.passed, report.text(), report.interrupted
             if coverage:

@@ -27,7 +27,11 @@ BATCHES = (4, 2, 3, 5)
 
 
 def climb(
-    graph: Graph, sources: Mapping[str, str], rungs: Sequence[int], seed: int
+    graph: Graph,
+    sources: Mapping[str, str],
+    rungs: Sequence[int],
+    seed: int,
+    deploy: bool = False,
 ) -> Counter[str]:
     """Climb the ladder in float64.
 
@@ -36,6 +40,7 @@ def climb(
         sources: The source text of each target.
         rungs: The rungs.
         seed: The seed of the weights and the inputs.
+        deploy: Whether rung 1 compares deployed forms too.
 
     Returns:
         How often the result was inconclusive: known framework bugs, and rungs with numbers that
@@ -47,7 +52,7 @@ def climb(
     counts: Counter[str] = Counter()
     left = list(rungs)
     while left:
-        report = _verified(graph, sources, left, seed)
+        report = _verified(graph, sources, left, seed, deploy and 1 in left)
         counts.update({f"ill-conditioned, rung {c.rung}" for c in report.ill_conditioned})
         if not report.divergences:
             if report.omissions:
@@ -68,7 +73,9 @@ def climb(
     return counts
 
 
-def _verified(graph: Graph, sources: Mapping[str, str], rungs: Sequence[int], seed: int) -> Report:
+def _verified(
+    graph: Graph, sources: Mapping[str, str], rungs: Sequence[int], seed: int, deploy: bool
+) -> Report:
     from incgen.verify import verify
 
     try:
@@ -80,6 +87,7 @@ def _verified(graph: Graph, sources: Mapping[str, str], rungs: Sequence[int], se
             dtypes=("float64",),
             seed=seed,
             batch=BATCHES[seed % len(BATCHES)],
+            deploy=deploy,
         )
     except Exception as error:
         raise Fault("verify", place_of(error)) from error

@@ -55,6 +55,7 @@ def examine(
     *,
     models: bool = True,
     targets: Sequence[str] = tuple(TARGETS),
+    deploy: bool = False,
 ) -> Examined:
     """Check a spec and, if it is valid, its models.
 
@@ -64,6 +65,7 @@ def examine(
         rungs: The rungs of the ladder.
         models: Whether to make models of it.
         targets: The targets that write it.
+        deploy: Whether its deployed forms are verified too.
 
     Raises:
         Fault: Something is wrong.
@@ -91,7 +93,7 @@ def examine(
     examined = Examined(sources=sources, graph=graph)
     if models:
         number = _seed(text)
-        examined.counts += climb(graph, sources, rungs, number)
+        examined.counts += climb(graph, sources, rungs, number, deploy)
         given = arguments_of(text)
         if given:
             examined.counts += climb_with_arguments(text, graph, sources, given, number)

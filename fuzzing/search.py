@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fuzzing import tree
 from fuzzing.coverage import everything
@@ -102,6 +103,7 @@ def search(
     rungs: Sequence[int] | None = None,
     progress: Callable[[str], None] | None = None,
     targets: Sequence[str] = tuple(TARGETS),
+    deploy: bool = False,
 ) -> Report:
     """Examine random networks, and reduce those that fail.
 
@@ -113,6 +115,7 @@ def search(
         rungs: The rungs of the ladder; if omitted, those of random networks.
         progress: A callback that receives progress messages.
         targets: The targets, and `onnx`.
+        deploy: Whether deployed forms are verified too.
 
     Raises:
         RequestError: There is no such target, or Keras is set to run on a backend other than
@@ -124,7 +127,8 @@ def search(
     began = time.monotonic()
     report = Report(seed, linted=can_lint())
     batches = [range(first, min(first + BATCH, count)) for first in range(0, count, BATCH)]
-    action = partial(examine_batch, seed=seed, rungs=tuple(rungs), targets=tuple(names))
+    how: dict[str, Any] = {"rungs": tuple(rungs), "targets": tuple(names), "deploy": deploy}
+    action = partial(examine_batch, seed=seed, **how)
     try:
         for batch, tally in spread(action, batches, processes):
             report.tally.add(_died(batch, seed) if tally is None else tally)
@@ -132,7 +136,7 @@ def search(
             if progress is not None:
                 progress(_progress(report, count))
         chosen = _chosen(report.tally.found)
-        small = partial(minimised, seed=seed, rungs=tuple(rungs), targets=tuple(names))
+        small = partial(minimised, seed=seed, **how)
         report.faults = chosen
         if chosen:
             if progress is not None:
@@ -188,7 +192,11 @@ def saved(failure: FailedNetwork, seed: int, folder: Path) -> Path:
 
 
 def examine_batch(
-    batch: range, seed: int, rungs: Sequence[int], targets: Sequence[str] = tuple(TARGETS)
+    batch: range,
+    seed: int,
+    rungs: Sequence[int],
+    targets: Sequence[str] = tuple(TARGETS),
+    deploy: bool = False,
 ) -> Tally:
     """Examine some networks of a seed."""
     began = time.process_time()
@@ -200,7 +208,7 @@ def examine_batch(
             tally.seen += 1
             text = examined_text(spec)
             try:
-                examined = examine(text, spec, rungs, targets=targets)
+                examined = examine(text, spec, rungs, targets=targets, deploy=deploy)
                 passed[number] = examined, spec, text
             except Fault as fault:
                 tally.found.append(_found(number, fault, text))
@@ -244,7 +252,11 @@ def _rungs(targets: Sequence[str]) -> Sequence[int]:
 
 
 def minimised(
-    failure: FailedNetwork, seed: int, rungs: Sequence[int], targets: Sequence[str] = tuple(TARGETS)
+    failure: FailedNetwork,
+    seed: int,
+    rungs: Sequence[int],
+    targets: Sequence[str] = tuple(TARGETS),
+    deploy: bool = False,
 ) -> FailedNetwork:
     """Return a failure with the smallest spec that is found to fail in the same way."""
     if failure.where == "crash":
@@ -254,7 +266,9 @@ def minimised(
     models = failure.where not in ("check", "build", "format", "rules", "lint")
 
     def fails(other: tree.Spec) -> bool:
-        fault = _fault_of(other, lower, models, targets) if time.monotonic() < end else None
+        if time.monotonic() >= end:
+            return False
+        fault = _fault_of(other, lower, models, targets, deploy)
         if fault is None or fault.kind != failure.kind:
             return False
         messages.append(str(fault))
@@ -266,10 +280,12 @@ def minimised(
 
 
 def _fault_of(
-    spec: tree.Spec, rungs: Sequence[int], models: bool, targets: Sequence[str]
+    spec: tree.Spec, rungs: Sequence[int], models: bool, targets: Sequence[str], deploy: bool
 ) -> Fault | None:
     try:
-        examined = examine(examined_text(spec), spec, rungs, models=models, targets=targets)
+        examined = examine(
+            examined_text(spec), spec, rungs, models=models, targets=targets, deploy=deploy
+        )
     except Fault as fault:
         return fault
     if models or not can_lint():

@@ -372,6 +372,19 @@ def test_a_file_says_what_it_was_made_from(folder: Path) -> None:
     }
 
 
+def test_a_file_holds_the_manifest_of_weights_that_were_imported(folder: Path) -> None:
+    arrays = initial(incgen.compile_spec("net.inc"), 3)
+    np.savez("published.npz", **arrays)
+    made = incgen.import_weights("published.npz", "net.inc", "imported.safetensors")
+
+    incgen.export_onnx("net.inc", "imported.safetensors", "net.onnx")
+
+    said = {prop.key: prop.value for prop in onnx.load("net.onnx").metadata_props}
+    manifest = json.loads(said["weights_manifest"])
+    assert manifest == made
+    assert manifest["tensors"].keys() == arrays.keys()
+
+
 def test_source_text_and_a_file_are_written_together_or_not_at_all(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,7 @@ from fuzzing.specs import random_spec
 from fuzzing.tracking import output_of
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
 from incgen.compiling import compile_spec
+from incgen.deploy import fold_norm
 from incgen.graph.nodes import Graph
 from incgen.language.expressions import Literal
 from incgen.language.ops import OPS
@@ -61,6 +62,21 @@ def test_random_networks_agree(group: int) -> None:
 
     assert not tally.found, tally.found[0].message + "\n" + tally.found[0].text
     assert tally.agreed + tally.undecided >= NETWORKS - INVALID, "\n".join(tally.lines())
+
+
+@pytest.mark.parametrize(
+    ("count", "targets"),
+    [
+        (10, ("torch", "onnx")),
+        pytest.param(60, (*TARGETS, "onnx"), marks=pytest.mark.slow),
+        pytest.param(1000, ("torch", "onnx"), marks=pytest.mark.slow),
+    ],
+)
+def test_deployed_forms_of_random_networks_agree(count: int, targets: tuple[str, ...]) -> None:
+    report = search.search(count, seed=7, processes=2, rungs=(1,), targets=targets, deploy=True)
+
+    assert report.passed, report.text()
+    assert report.tally.agreed + report.tally.undecided >= 0.8 * count, report.text()
 
 
 @pytest.mark.filterwarnings("ignore:You are using a softmax over axis")  # on purpose
@@ -291,6 +307,21 @@ def test_models_that_differ_are_a_fault(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(Fault, match=r"rung 4: statistic") as caught:
         examine(text, targets=PAIR)
     assert caught.value.kind == "rung 4: statistic" and caught.value.numeric
+
+
+def test_deployed_forms_are_examined_where_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "numerics torch\nnetwork n {\n    input 4x4 2\n    a: conv 1x1 3\n    b: bn eps=0.1\n}\n"
+    examined = partial(examine, text, rungs=(0, 1), targets=["torch"])
+    assert examined(deploy=True).graph
+
+    changed = fold_norm.FoldedNorm
+    monkeypatch.setattr(fold_norm, "FoldedNorm", lambda a, b, eps, c, d: changed(a, b, 0.0, c, d))
+
+    assert examined(deploy=False).graph
+    with pytest.raises(Fault, match="rung 1: value deployed by all passes"):
+        examined(deploy=True)
 
 
 def test_other_arguments_are_those_of_the_same_file(monkeypatch: pytest.MonkeyPatch) -> None:

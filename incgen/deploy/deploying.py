@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from incgen.base.diagnostics import Reporter, Severity
-from incgen.deploy.edits import Rewrite, by_site, consistent
-from incgen.deploy.passes import PASSES, Pass
+from incgen.deploy.edits import Pass, Rewrite, by_site, consistent
+from incgen.deploy.passes import PASSES
 from incgen.deploy.rewriting import UnplaceableError, fixed, rewritten, without_heads
 from incgen.graph.changes import Change
 from incgen.graph.elaborate import elaborate

@@ -7,7 +7,7 @@ iterations of a repeat share their sites, so an edit must apply to all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -45,6 +45,18 @@ class Edits:
     left: Mapping[str, str] = field(default_factory=dict)  #: Reasons, by the paths of layers
     heads: bool = True  #: Whether auxiliary heads stay
     changes: tuple[Change, ...] = ()  #: Changes of weights beside those of the rewrites
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A rewriting of networks that changes no output in evaluation, apart from rounding."""
+
+    name: str  #: What users write
+    does: str  #: One sentence
+    condition: str  #: Where it applies
+    parts: str  #: What it concerns
+    result: str  #: What is true of them behind it, in the docstring of a network
+    find: Callable[[Graph], Edits]  #: Returns what it would do
 
 
 def site_of(node: Node) -> Site:

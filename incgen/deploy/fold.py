@@ -1,58 +1,55 @@
-"""Fold what follows a layer into it: a normalisation, or a constant factor.
-
-In evaluation a normalisation is y = g * (x - mean) + beta for each channel, with g = gamma /
-sqrt(variance + eps). Behind a layer x = W * v + b, where W is the kernel of a convolution or the
-matrix of a dense layer,
-
-    y = (g * W) * v + (g * (b - mean) + beta),
-
-the same layer with another kernel and bias; without a gamma it is 1, without a beta or b these are
-0. A factor f gives (f * W) * v + f * b.
+"""Find the layers that what follows them can be folded into, for the passes that fold.
 
 Between the two may stand
 
 - a `concat`, of which each branch takes its channels;
-- an average pooling, which is linear and keeps constants; if it counts zeros of its border it does
-  not keep them, and only a factor may stand behind it;
-- a `pad`, for a factor only: f * 0 is 0, but a normalisation makes something else of the border.
+- an average pooling, which is linear; what it makes of constants, and what else may stand there, is
+  for a pass to say.
 
 Nothing else may take the value in between. An activation in between prevents it: g * relu(x) is
-relu(g * x) only where g is positive, and the shift has no place in front of the activation at all.
+relu(g * x) only where g is positive, and a shift has no place in front of the activation at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from incgen.deploy.edits import Edit, Edits, Rewrite, consumers
-from incgen.deploy.pooling import counts_border, is_average
 from incgen.graph.changes import FoldedNorm, FoldedScale
 from incgen.graph.nodes import Graph, Node
-from incgen.language.expressions import Literal
 
 #: The layers that multiply by a kernel for each output channel, and the part that does so last.
 _LAYERS = {"conv": "", "depthwise_conv": "", "separable_conv": ".pointwise", "dense": ""}
 #: A layer, and which channel of what is folded into it is its first.
 _Part: TypeAlias = tuple[int, int]
-_BIAS = Edit(args={"bias": Literal(True)}, mark="biased")
+#: What becomes of a layer's weights, and of the layer.
+Taken: TypeAlias = tuple[FoldedNorm | FoldedScale, Edit | None]
+#: Returns why what is folded does not pass a layer; "" if it does.
+Obstacle: TypeAlias = Callable[[Node], str]
+#: Returns what a layer takes of what is folded: of the node, into the layer, whose kernel has this
+#: path, from this channel on.
+Into: TypeAlias = Callable[[Node, Node, str, int], Taken]
 
 
 class _UnfitError(Exception):
-    """Something in front of a normalisation or factor cannot take it."""
+    """Something in front of what is to be folded cannot take it."""
 
 
-def norms(graph: Graph) -> Edits:
-    """Find the normalisations that can be folded."""
-    return _folded(graph, "bn")
+def is_average(node: Node) -> bool:
+    """Return whether a layer is an average pooling with windows."""
+    return node.op == "avg_pool" or (node.op == "pool" and node.args["kind"] == "avg")
 
 
-def scales(graph: Graph) -> Edits:
-    """Find the constant factors that can be folded."""
-    return _folded(graph, "scale")
+def obstacle(node: Node) -> str:
+    """Return why nothing that is linear passes a layer; "" if it does."""
+    if node.op in ("global_avg_pool", "adaptive_avg_pool") or is_average(node):
+        return ""
+    return f"`{node.op}` in front cannot take it"
 
 
-def _folded(graph: Graph, op: str) -> Edits:
+def found(graph: Graph, op: str, reason_of: Obstacle, into: Into) -> Edits:
+    """Find the layers of an op that can be folded."""
     rewrites, left = list[Rewrite](), dict[str, str]()
     taken = consumers(graph)
     busy = set[int]()  # the layers that take one already: a second one is for the next round
@@ -60,18 +57,18 @@ def _folded(graph: Graph, op: str) -> Edits:
         if node.op != op:
             continue
         try:
-            parts = list(_parts(graph, node.inputs[0], index, 0, op, taken))
+            parts = list(_parts(graph, node.inputs[0], index, 0, reason_of, taken))
         except _UnfitError as why:
             left[node.path] = str(why)
             continue
         if not busy & {layer for layer, _ in parts}:
             busy |= {layer for layer, _ in parts}
-            rewrites.append(_rewrite(graph, index, parts))
+            rewrites.append(_rewrite(graph, index, parts, into))
     return Edits(rewrites, left)
 
 
 def _parts(
-    graph: Graph, index: int, by: int, first: int, op: str, taken: list[list[int]]
+    graph: Graph, index: int, by: int, first: int, reason_of: Obstacle, taken: list[list[int]]
 ) -> Iterator[_Part]:
     """Yield the layers whose channels a value consists of."""
     node = graph.nodes[index]
@@ -81,38 +78,22 @@ def _parts(
         yield index, first
     elif node.op == "concat":
         for branch in node.inputs:
-            yield from _parts(graph, branch, index, first, op, taken)
+            yield from _parts(graph, branch, index, first, reason_of, taken)
             first += graph.nodes[branch].shape.channels
     else:
-        if reason := _obstacle(node, op):
+        if reason := reason_of(node):
             raise _UnfitError(reason)
-        yield from _parts(graph, node.inputs[0], index, first, op, taken)
+        yield from _parts(graph, node.inputs[0], index, first, reason_of, taken)
 
 
-def _obstacle(node: Node, op: str) -> str:
-    """Return why a normalisation or factor does not pass a layer; "" if it does."""
-    if node.op in ("global_avg_pool", "adaptive_avg_pool"):
-        return ""
-    if node.op == "pad":
-        return "" if op == "scale" else f"the border of `{node.path}` in front is 0 before it"
-    if is_average(node):
-        counted = op == "bn" and counts_border(node)
-        return f"`{node.path}` in front counts its border" if counted else ""
-    return f"`{node.op}` in front cannot take it"
-
-
-def _rewrite(graph: Graph, index: int, parts: list[_Part]) -> Rewrite:
-    """Return the step that folds one normalisation or factor into its layers."""
-    node, edits = graph.nodes[index], {index: Edit(drop=True)}
+def _rewrite(graph: Graph, index: int, parts: list[_Part], into: Into) -> Rewrite:
+    """Return the step that folds one layer into those in front."""
+    edits = {index: Edit(drop=True)}
     changes: list[FoldedNorm | FoldedScale] = []
     for at, first in parts:
         layer = graph.nodes[at]
-        path = f"{layer.path}{_LAYERS[layer.op]}"
-        if node.op == "scale":
-            changes.append(FoldedScale(path, node.args.number("factor")))
-            continue
-        channels, eps = layer.shape.channels, node.args.number("eps")
-        changes.append(FoldedNorm(path, node.path, eps, first, channels))
-        if not layer.args["bias"]:
-            edits[at] = _BIAS
+        change, edit = into(graph.nodes[index], layer, f"{layer.path}{_LAYERS[layer.op]}", first)
+        changes.append(change)
+        if edit is not None:
+            edits[at] = edit
     return Rewrite(edits, tuple(changes))

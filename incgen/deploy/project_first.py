@@ -1,4 +1,4 @@
-"""Project before pooling: a 1x1 convolution moves in front of an average pooling with stride 1.
+"""Move a 1x1 convolution in front of an average pooling with stride 1: project, then pool.
 
 Both are linear, one over channels and the other over pixels, so they commute:
 
@@ -21,7 +21,8 @@ from __future__ import annotations
 
 from itertools import count
 
-from incgen.deploy.edits import Edit, Edits, Rewrite, consumers
+from incgen.deploy.edits import Edit, Edits, Pass, Rewrite, consumers
+from incgen.deploy.fold import is_average
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.shapes import NO_BORDER, Window
 from incgen.language.expressions import Literal
@@ -31,7 +32,7 @@ from incgen.resolve import definitions as df
 _ONE = Window((1, 1), (1, 1))
 
 
-def projections(graph: Graph) -> Edits:
+def _find(graph: Graph) -> Edits:
     """Find the 1x1 convolutions behind average poolings that can move in front of them."""
     taken, rewrites, left = consumers(graph), list[Rewrite](), dict[str, str]()
     paths = {node.path for node in graph.nodes}
@@ -51,11 +52,6 @@ def projections(graph: Graph) -> Edits:
 
 def _is_projection(node: Node) -> bool:
     return node.op == "conv" and node.args.window == _ONE and node.args.borders == NO_BORDER
-
-
-def is_average(node: Node) -> bool:
-    """Return whether a layer is an average pooling."""
-    return node.op == "avg_pool" or (node.op == "pool" and node.args["kind"] == "avg")
 
 
 def _obstacle(pool: Node, conv: Node, alone: bool) -> str:
@@ -105,3 +101,14 @@ def _rewrite(first: int, pool: Node, second: int, name: str) -> Rewrite:
     )
     edits = {second: Edit(behind=(behind,), mark="pooled"), first: Edit(drop=True)}
     return Rewrite(edits)
+
+
+PASS = Pass(
+    "project-first",
+    "moves a 1x1 convolution in front of an average pooling",
+    "the pooling has stride 1, and counts no border if the convolution has a bias; the "
+    "convolution has fewer outputs than inputs; nothing else takes the pooling's output",
+    "1x1 convolutions",
+    "; {} come before the average poolings that they followed",
+    _find,
+)
