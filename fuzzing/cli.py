@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -16,6 +16,9 @@ from incgen.base.ending import exit_code
 from incgen.cli.main import run
 from incgen.cli.options import FAULTS, HELP, OK, several_targets
 from incgen.cli.terminal import frameworks_silent, print_text, progress_line
+
+if TYPE_CHECKING:
+    from fuzzing.broken.trial import Subject
 
 
 @click.command(context_settings=HELP)
@@ -63,11 +66,8 @@ def command(
     with _installed(), frameworks_silent(), progress_line() as progress:
         if broken is not None:
             from fuzzing.broken import runner
-            from fuzzing.broken.corpus import corpus
-            from fuzzing.broken.specs import Specs
-            from fuzzing.broken.weights import Weights, bases
 
-            subject = Specs(corpus(), seed) if broken == "specs" else Weights(bases(), seed)
+            subject = _broken(broken, seed)
             tried = runner.run(
                 subject, count, processes, lambda run: progress(run.progress(count)), keep=folder
             )
@@ -77,10 +77,7 @@ def command(
             from incgen.targets import TARGETS
 
             report = search(
-                *(count, seed, processes, folder),
-                progress=progress,
-                targets=targets or (*TARGETS,),
-                deploy=deploy,
+                count, seed, processes, folder, None, progress, targets or (*TARGETS,), deploy
             )
             failed, text, interrupted = not report.passed, report.text(), report.interrupted
             if coverage:
@@ -89,6 +86,15 @@ def command(
     if interrupted is not None:
         return exit_code(interrupted)
     return FAULTS if failed else OK
+
+
+def _broken(what: str, seed: int) -> Subject:
+    """Return the broken specs, or weights files, of a seed."""
+    from fuzzing.broken.corpus import corpus
+    from fuzzing.broken.specs import Specs
+    from fuzzing.broken.weights import Weights, bases
+
+    return Specs(corpus(), seed) if what == "specs" else Weights(bases(), seed)
 
 
 @contextmanager

@@ -209,6 +209,22 @@ def test_a_worker_tells_what_fails_and_how_far_outputs_are(tmp_path: Path) -> No
     assert worker._difference(Cell(**CELL), np.array([[1.5, -4.0]], np.float32)) == 0.125
 
 
+def test_what_a_converter_writes_in_keras_is_the_network_of_its_file(tmp_path: Path) -> None:
+    """Keras' own variant has other weights; the ONNX file is that of the other."""
+    for spec, value in (("inception_v3", 2.0), ("inception_v3_tf", 4.0)):
+        np.save(tmp_path / f"expected_{spec}.npy", np.array([[value]], np.float32))
+    worker = Worker("keras", NETWORKS["inception_v3"], tmp_path)
+
+    differences = [
+        worker._difference(
+            Cell("inception_v3", "keras-function", model, 1), np.array([[2.0]], np.float32)
+        )
+        for model in ("onnx2tf", "training")
+    ]
+
+    assert differences == [0, 0.5]
+
+
 CELL = {"network": NET, "engine": "torch", "model": "training", "batch": 1}
 
 

@@ -64,13 +64,16 @@ def test_random_networks_agree(group: int) -> None:
     assert tally.agreed + tally.undecided >= NETWORKS - INVALID, "\n".join(tally.lines())
 
 
+def test_deployed_forms_of_a_few_random_networks_agree() -> None:
+    tally = search.examine_batch(range(5), 7, (1,), ("torch", "onnx"), deploy=True)
+
+    assert not tally.found, tally.found[0].message + "\n" + tally.found[0].text
+    assert tally.agreed == 5
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("count", "targets"),
-    [
-        (10, ("torch", "onnx")),
-        pytest.param(60, (*TARGETS, "onnx"), marks=pytest.mark.slow),
-        pytest.param(1000, ("torch", "onnx"), marks=pytest.mark.slow),
-    ],
+    ("count", "targets"), [(60, (*TARGETS, "onnx")), (1000, ("torch", "onnx"))]
 )
 def test_deployed_forms_of_random_networks_agree(count: int, targets: tuple[str, ...]) -> None:
     report = search.search(count, seed=7, processes=2, rungs=(1,), targets=targets, deploy=True)

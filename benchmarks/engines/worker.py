@@ -20,7 +20,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from engines.files import COMPARED, expected_of
-from engines.plan import CONVOLUTION, INFERENCE, INT8, NETWORKS, Cell, Network
+from engines.plan import CONVOLUTION, INFERENCE, INT8, NETWORKS, ONNX2TF, Cell, Network
 
 #: A turn lasts so many seconds at least, and a pass at least.
 TURN = 0.25
@@ -70,7 +70,7 @@ class Worker:
         return {"difference": self._difference(cell, np.asarray(output))}
 
     def _difference(self, cell: Cell, output: np.ndarray) -> float:
-        spec = self.network.spec(self.process)
+        spec = self.network.name if cell.model == ONNX2TF else self.network.spec(self.process)
         expected = np.load(expected_of(self.folder, spec))[: cell.batch]
         computed = output[:COMPARED]
         return float(np.abs(computed - expected).max() / np.abs(expected).max())
