@@ -14,11 +14,15 @@ from typing import Any
 
 import pytest
 
-from incgen import __version__, compiling
+from incgen import __version__, api, compiling, inference
 from incgen.cli import main as cli
 from incgen.cli import terminal as cli_terminal
 from incgen.cli.reports import coloured
+from incgen.diff import comparing
+from incgen.draw import drawing
 from incgen.graph.nodes import Graph
+from incgen.starting import projects
+from incgen.syntax import format as layout
 from incgen.syntax import shipped
 from incgen.syntax.loader import MAX_BYTES
 from incgen.targets import TARGETS
@@ -516,27 +520,50 @@ def test_reports_are_coloured_as_those_of_compilers() -> None:
     ]
 
 
+#: Commands, what is slow in them, and what they say meanwhile.
+SLOW = [
+    ("check net.inc", (api, "check"), "checking net.inc"),
+    ("show net.inc", (compiling, "compile_spec"), "compiling net.inc"),
+    ("show net.inc --deploy", (inference, "deployed"), "making the table of net.inc"),
+    ("format net.inc", (layout, "format_text"), "formatting net.inc"),
+    ("draw net.inc", (drawing, "drawn"), "drawing net.inc"),
+    ("diff net.inc --set-b classes=3", (comparing, "compare"), "comparing"),
+    ("new other", (projects.Project, "files"), "writing the source"),
+]
+
+
+@pytest.mark.parametrize(("command", "part", "said"), SLOW, ids=[row[0] for row in SLOW])
 @pytest.mark.parametrize("terminal", [True, False])
 def test_what_takes_long_says_so_on_a_terminal(
-    incgen: Runner, monkeypatch: pytest.MonkeyPatch, terminal: bool
+    incgen: Runner,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    part: tuple[Any, str],
+    said: str,
+    terminal: bool,
 ) -> None:
     """After a second; here, at once. The line is gone before anything else is printed."""
-    compile_spec = compiling.compile_spec
+    quick = getattr(*part)
 
     def slow(*given: Any, **named: Any) -> Any:
         time.sleep(0.2)
-        return compile_spec(*given, **named)
+        return quick(*given, **named)
 
-    monkeypatch.setattr(compiling, "compile_spec", slow)
+    monkeypatch.setattr(*part, slow)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     monkeypatch.setattr(cli_terminal, "_PATIENCE", 0.01)
 
-    err = incgen("show", "net.inc").err
+    done = incgen(*command.split())
 
-    assert err.startswith("\r\x1b[Kcompiling net.inc ... 0 s\r") is terminal
-    assert err.endswith("\r\x1b[K") is terminal
-    monkeypatch.setattr(cli_terminal, "_PATIENCE", 60.0)
+    assert done.code == 0
+    assert (f"\r\x1b[K{said} ... 0 s\r" in done.err) is terminal
+    assert all(rest.startswith("\r\x1b[K") for rest in done.err.split("... 0 s")[1:])
+
+
+def test_what_is_quick_says_nothing(incgen: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
     assert incgen("show", "net.inc").err == ""
 
 

@@ -89,7 +89,8 @@ def _draw(comparison: Comparison, graph: Graph, output: str) -> None:
     from incgen.draw.drawing import format_of
 
     path = Path(output)
-    data = drawn(comparison, graph, format_of(output))
+    with waiting(f"drawing {output}"):
+        data = drawn(comparison, graph, format_of(output))
     refuse_links(path)
     replace(path, data)
     say(f"wrote {path.as_posix()}")

@@ -12,7 +12,7 @@ from incgen.base.diagnostics import SpecError
 from incgen.cli.inputs import standard_input
 from incgen.cli.options import FAULTS, OK, examples, several_specs
 from incgen.cli.reports import exit_code_of, failed, report_faults
-from incgen.cli.terminal import print_text, say
+from incgen.cli.terminal import print_text, say, waiting
 
 
 def _lines(
@@ -72,7 +72,10 @@ def _format(spec: str, lines: tuple[int, int] | None, *, check: bool, diff: bool
     path, name, data = _bytes(spec)
     text = decoded(data, name)
     place = None if spec == "-" else path
-    result = format_lines(text, *lines, name, place) if lines else format_text(text, name, place)
+    with waiting(f"formatting {name}"):
+        result = (
+            format_lines(text, *lines, name, place) if lines else format_text(text, name, place)
+        )
     if diff:
         print_text(unified_diff(text, result, name, name))
     mark = "\ufeff" if data.startswith(b"\xef\xbb\xbf") else ""

@@ -9,7 +9,7 @@ import click
 
 from incgen.cli import completing
 from incgen.cli.options import OK, examples, several_targets
-from incgen.cli.terminal import print_text, say, text_width
+from incgen.cli.terminal import print_text, say, text_width, waiting
 
 
 @click.command(
@@ -58,7 +58,8 @@ def _project(name: str, template: str, targets: Sequence[str]) -> int:
     from incgen.starting.projects import Project
 
     place = Path(name)
-    files = Project(place.name, template, api.find_targets(targets)).files()
+    with waiting("writing the source"):
+        files = Project(place.name, template, api.find_targets(targets)).files()
     if place.is_symlink() or (place.exists() and (not place.is_dir() or any(place.iterdir()))):
         raise OutputError(f"`{name}` exists: choose another name, or remove it")
     _write({place / path: text for path, text in files.items()})

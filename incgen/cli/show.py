@@ -19,7 +19,7 @@ from incgen.cli.options import (
     set_values,
     several_targets,
 )
-from incgen.cli.terminal import painter, print_text, terminal_width
+from incgen.cli.terminal import painter, print_text, terminal_width, waiting
 
 if TYPE_CHECKING:
     from incgen.graph.calls import Calls
@@ -97,13 +97,15 @@ def show(
     if conventions:
         print_text(_numerics(graph, form))
         return OK
-    if deploy is not False:
-        from incgen.inference import deployed
+    with waiting(f"making the table of {spec}"):
+        if deploy is not False:
+            from incgen.inference import deployed
 
-        graph = deployed(graph, deploy)
-    from incgen.calling import calls_of
+            graph = deployed(graph, deploy)
+        from incgen.calling import calls_of
 
-    print_text(_network(graph, view, form, calls_of(graph, targets)))
+        text = _network(graph, view, form, calls_of(graph, targets))
+    print_text(text)
     return OK
 
 
