@@ -7,6 +7,7 @@ the values of expressions, while it is elaborated, with the same messages.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn, TypeAlias
@@ -287,6 +288,9 @@ class Binder:
             from incgen.language.elsewhere import initializer
 
             here = initializer(name)
+            scale = arguments[0].span if len(arguments) == 1 else None
+            if here is not None and scale is not None:
+                here = re.sub(r"(?<=\()\w+(?=\))", lambda _: scale.text, here)
             help_ = near(name, RULES) if here is None else f"here it is called {here}"
             message = f"no initialiser named `{name}`"
             self.report.refuse(Code.UNKNOWN_NAME, span, message, help=help_)
@@ -299,6 +303,8 @@ class Binder:
             values.append(float(known))
         if len(values) != len(rule.arguments):
             form = f"{name}({', '.join(rule.arguments)})" if rule.arguments else name
+            if form != name and values[:1] == [0] and (last := arguments[-1].span):
+                form = f"{name}({last.text})"  # elsewhere, a mean of 0 stands in front
             takes = counted(len(rule.arguments), "argument") if rule.arguments else "no argument"
             message = f"`{name}` takes {takes}, not {len(values)}"
             self.report.refuse(Code.ARGUMENT_COUNT, span, message, help=f"write `{form}`")

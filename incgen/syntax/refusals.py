@@ -15,13 +15,18 @@ from incgen.syntax.faults import SyntaxFault
 
 def refuse_split_window(positional: Sequence[st.Argument]) -> None:
     """Reject `3 x 3`, `3x3x3` and `3x3s2`, which lex as several arguments."""
-    for first, second in itertools.pairwise(positional):
+    for place, (first, second) in enumerate(itertools.pairwise(positional)):
         if not isinstance(second, ex.Name) or first.span is None or second.span is None:
             continue
         span, side = first.span.until(second.span), re.fullmatch(r"[xX]([0-9]*)", second.text)
         if isinstance(first, ex.Literal) and side:
             message = "a window is two whole numbers with an `x` between them, without spaces"
-            help_ = "write `3x3`, or `3x3/2` with a stride"
+            third = (
+                positional[place + 2].span if not side[1] and place + 2 < len(positional) else None
+            )
+            wide = side[1] or (third.text if third else "")
+            window = f"{first.span.text}x{wide}" if wide.isdecimal() else "3x3"
+            help_ = f"write `{window}`, or `{window}/2` with a stride"
             raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
         if not isinstance(first, st.Window):
             continue

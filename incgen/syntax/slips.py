@@ -256,7 +256,7 @@ def _call(groups: Mapping[str, str]) -> str | None:
         return None
     if "around" in groups and inner and not re.search(r"[,=x]", inner):
         return None  # `dense (10)` is one argument
-    parts = _parts(inner)
+    parts = _values(inner)
     behind = groups.get("behind", "").partition("->")[0].split()
     if behind:  # `conv (3, 3) 64`
         parts = [f"({inner})", *behind]
@@ -270,29 +270,67 @@ def _call(groups: Mapping[str, str]) -> str | None:
     return translated(takes, positional, attributes, name) or takes.name
 
 
-def _parts(inner: str) -> list[str]:
-    """Split what stands in the parentheses of a call at its own commas."""
-    return re.findall(r"(?:[^,()\[\]]|\([^()]*\)|\[[^\[\]]*\])+", inner)
+#: What stands between two values: a comma, or a blank that no operator is beside.
+_BETWEEN = re.compile(
+    r"\s*,\s*|(?<=[\w.#])(?<!\band)(?<!\bor)(?<!\bnot)\s+(?!(?:and|or)\b)(?=[\w.#]|[+-][\w.#])"
+)
 
 
-def _use(groups: Mapping[str, str]) -> str:
+def _values(text: str) -> list[str]:
+    """Split values at the blanks or commas between them.
+
+    >>> _values("0.5 -1, (c * 2) d, [1 2] n and m {k}x3/2 pad = 1")
+    ['0.5', '-1', '(c * 2)', 'd', '[1 2]', 'n and m', '{k}x3/2', 'pad = 1']
+    """
+    gaps = [gap.span() for gap in _BETWEEN.finditer(_without_brackets(text))]
+    starts, ends = [0, *(end for _, end in gaps)], [*(start for start, _ in gaps), len(text)]
+    parts = (text[start:end].strip() for start, end in zip(starts, ends, strict=True))
+    return [part for part in parts if part]
+
+
+def _without_brackets(text: str) -> str:
+    """Replace brackets and what is in them by as many `#`."""
+    while True:
+        rest = re.sub(r"[(\[{][^()\[\]{}]*[)\]}]", lambda found: "#" * len(found[0]), text)
+        if rest == text:
+            return rest
+        text = rest
+
+
+def _use(groups: Mapping[str, str]) -> str | None:
     """Write the arguments of `part(8, c * 2)` as a use has them."""
-    given = []
-    for part in _parts(groups["first"] + groups["last"]):
-        key, equals, value = map(str.strip, part.rpartition("="))
-        plain = re.fullmatch(r"[\w.]+|\d+x\S+|[(\[].*[)\]]", value)
-        given.append(f"{key}{equals}{value if plain else f'({value})'}")
+    if _is_function(groups):
+        return None
+    given = [_argument(value) for value in _values(f"{groups['first']} {groups['last']}")]
     return " ".join(given if groups["last"] else [*given, "..."])
 
 
-def _list(groups: Mapping[str, str]) -> str:
-    """Put the commas between values that blanks separate.
+def _argument(text: str) -> str:
+    """Write a value as an argument.
 
-    >>> _list({"first": "0.5 -1, (c", "last": "* 2) d"})
-    '0.5, -1, (c * 2), d'
+    >>> [_argument(text) for text in ("k = c * 2", "int(c / 2)", "3x{k}/2", "(c) * (d)", "[1 2]")]
+    ['k=(c * 2)', 'int(c / 2)', '3x{k}/2', '((c) * (d))', '[1, 2]']
     """
-    text = f"{groups['first']} {groups['last']}"
-    return re.sub(r"(?<=[\w.)])\s*,?\s+(?=[\w.(]|[+-][\w.])|\s*,\s*", ", ", text).strip()
+    named = re.match(r"([A-Za-z_]\w*)\s*=(?!=)\s*", text)
+    key, value = (f"{named[1]}=", text[named.end() :]) if named else ("", text)
+    bare = _without_brackets(value)
+    if value.startswith("[") and not bare.strip("#"):
+        return f"{key}[{', '.join(_values(value[1:-1]))}]"
+    plain = re.fullmatch(r"[\w.]*#*|(\d+|#+)x(\d+|#+)(/[\dx#]+)?", bare)
+    return f"{key}{value if plain else f'({value})'}"
+
+
+def _list(groups: Mapping[str, str]) -> str | None:
+    """Put the commas between values that blanks separate."""
+    if _is_function(groups):
+        return None
+    return ", ".join(_values(f"{groups['first']} {groups['last']}"))
+
+
+def _is_function(groups: Mapping[str, str]) -> bool:
+    """Return whether what does not fit is the parenthesis behind a name."""
+    behind_name = re.search(r"(?<!\w)[A-Za-z_]\w*$", groups["first"])
+    return behind_name is not None and groups["last"].startswith("(")
 
 
 def _character(groups: Mapping[str, str]) -> str | None:
