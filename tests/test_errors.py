@@ -336,6 +336,12 @@ ADVICE = {
         "conv3x3 8": "conv 3x3 8",
     },
     "unknown-preset_of_a_framework": {"pytorch": "torch"},
+    "unknown-setting_part_of_rate": {
+        "rate 0.05 -> cosine\n    warmup 3\n": "rate 0.05 -> warmup 3 epochs -> cosine\n",
+        "optimizer rmsprop 0.9": "optimizer rmsprop tf decay=0.9 eps=1",
+        "    exponential 0.94 every 2 epochs": "    rate 0.1 -> exponential 0.94 every 2 epochs",
+        "    steps 0.1 at [6, 12] epochs": "    rate 0.1 -> steps 0.1 at [6, 12] epochs",
+    },
     "unknown-setting_transform_of_the_other": {
         "{ crop 32 }": "{ center_crop 32 }",
         "crop area=[0.08, 1]": "center_crop",
@@ -431,6 +437,7 @@ block se(r, c, outer, outer_channels) {
 INSTEAD = {
     *("avg_pool 3x3", "conv3x3 8", "if kind { silu }", "if parameter { ... }", "concat { ... }"),
     *("x: conv 3x3 8", "clip value 2", "warmup 3 steps start=0.1"),
+    "rate 0.05 -> warmup 3 steps -> cosine",
 }
 
 

@@ -302,6 +302,17 @@ def test_how_a_recipe_is_shown() -> None:
     assert [row["rate"] for row in shown["schedule"]["rates"]] == [0, 0.5, 0.05, 0.05]
 
 
+@pytest.mark.parametrize("weight", ["0", "0.3"])
+def test_the_weight_of_heads_is_shown_if_there_are_any(weight: str) -> None:
+    head = "    aux side { global_avg_pool; dense classes }\n    global_avg_pool"
+    text = NETWORK.replace("    global_avg_pool", head)
+    text += "recipe r for small { batch 32; epochs 2; optimizer sgd; rate 0.1\n"
+    text += f"loss cross_entropy heads={weight} }}"
+    assert f"\nloss       cross_entropy smoothing=0 heads={weight}\n" in show.page(
+        *compile_recipe("r.inc", "r", text=text), 1000
+    )
+
+
 @pytest.mark.parametrize("line", [line for line, _ in forms()])
 def test_what_is_shown_can_be_typed(line: str) -> None:
     recipe = read(line)

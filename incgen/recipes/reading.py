@@ -120,7 +120,7 @@ class FormReader:
             self.report.refuse(Code.ARGUMENT_COUNT, call.span, message, help=usage())
         written = waiting.pop(0)
         if field.kind not in (Kind.DURATION, Kind.TIMES):
-            return self._value(what, field, written)
+            return self._value(what, field, written, usage)
         unit = waiting.pop(0) if waiting else None
         if not (isinstance(unit, ex.Name) and unit.text in UNITS):
             span = unit.span if unit is not None else written.span
@@ -143,7 +143,13 @@ class FormReader:
             self.report.refuse(Code.NUMBER_RANGE, written.span, message)
         return Duration(float(count), "epochs" if unit == "epochs" else "steps")
 
-    def _value(self, what: str, field: Field, written: st.Argument) -> object:
+    def _value(
+        self,
+        what: str,
+        field: Field,
+        written: st.Argument,
+        usage: Callable[[], str | None] = lambda: None,
+    ) -> object:
         """Read a value that is one argument."""
         match field.kind:
             case Kind.WORD:
@@ -151,7 +157,7 @@ class FormReader:
                     return written.text
                 message = f"`{field.name}` of `{what}` must be {listed(field.words, 'or')}"
                 help_ = near(written.text, field.words) if isinstance(written, ex.Name) else None
-                self.report.refuse(Code.UNKNOWN_NAME, written.span, message, help=help_)
+                self.report.refuse(Code.UNKNOWN_NAME, written.span, message, help=help_ or usage())
             case Kind.FLAG:
                 value = self._evaluated(what, field, written)
                 if not isinstance(value, bool):

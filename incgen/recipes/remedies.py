@@ -37,6 +37,25 @@ def help_for(
     return f"{help_}; a learning rate is a setting, `rate {rates[0]}`" if rates else help_
 
 
+def behind_rate(form: Form, call: st.Call, line: str, constants: Container[str]) -> str:
+    """Return how a part of the rate that stands alone can be written.
+
+    Args:
+        form: Its form.
+        call: What is written.
+        line: The line of the rate, in which the part takes the place of another schedule.
+        constants: The names that stand for numbers.
+    """
+    base, *stages = [" ".join(stage.split()) for stage in line.split("->")]
+    warmups = [stage for stage in stages if stage.startswith("warmup")]
+    others = [stage for stage in stages if stage not in warmups]
+    lines = []
+    for usage in _Meant("", form, call, call.positional, constants).usages():
+        parts = [usage, *others] if form.name == "warmup" else [*warmups, usage]
+        lines.append(" -> ".join([base, *parts]))
+    return f"write {listed(lines, 'or')}"
+
+
 class _Meant:
     """The values of a call as those of the fields that they fit."""
 

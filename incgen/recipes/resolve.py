@@ -13,6 +13,7 @@ from incgen.language.arithmetic import Value
 from incgen.recipes import recipe as rp
 from incgen.recipes.forms import Form, Setting
 from incgen.recipes.reading import FormReader
+from incgen.recipes.remedies import behind_rate
 from incgen.recipes.table import SETTINGS, TRANSFORMS
 from incgen.resolve.values import Values
 from incgen.syntax import tree as st
@@ -131,7 +132,7 @@ class RecipeResolver:
         own: dict[str, Span] = {}
         for setting in item.settings:
             try:
-                key, value, name = self._setting(loaded, setting)
+                key, value, name = self._setting(loaded, setting, _rate_in(item, places))
             except Refused:
                 continue
             if key in own:
@@ -227,9 +228,9 @@ class RecipeResolver:
     # ------------------------------------------------------------ settings
 
     def _setting(
-        self, loaded: LoadedFile, written: st.Setting | st.Images
+        self, loaded: LoadedFile, written: st.Setting | st.Images, rate: str
     ) -> tuple[str, Any, st.Identifier]:
-        """Read one setting; return the attribute that it sets, and its value."""
+        """Read one setting, beside this rate; return the attribute that it sets, and its value."""
         reader = FormReader(self._constants(loaded), self.report)
         if isinstance(written, st.Images):
             if written.name.text not in TRANSFORMS:
@@ -237,6 +238,11 @@ class RecipeResolver:
             return written.name.text, self._images(reader, written), written.name
         call, *parts = written.calls
         setting = SETTINGS.get(call.name.text)
+        part = SETTINGS["rate"].parts.get(call.name.text)
+        if part is not None and (setting is None or _leads(part, call)):
+            message = f"`{part.name}` is a part of the rate, not a setting"
+            help_ = behind_rate(part, call, rate, reader.values.constants)
+            self.report.refuse(Code.UNKNOWN_SETTING, call.name.span, message, help=help_)
         if setting is None:
             first = call.positional[0].span if call.positional else None
             self._refuse_setting(call.name, first.text if first else "")
@@ -334,6 +340,21 @@ _DEFAULTS: dict[str, Any] = {
     "train": (),
     "evaluate": (),
 }
+
+
+def _leads(form: Form, call: st.Call) -> bool:
+    """Return whether a call has a word in front of a value of a form, such as `at`."""
+    words = {arg.text for arg in call.positional if isinstance(arg, ex.Name)}
+    return not words.isdisjoint(field.lead for field in form.positional if field.lead)
+
+
+def _rate_in(item: st.Recipe, inherited: Mapping[str, Span]) -> str:
+    """Return the line of the rate in a recipe, or in those that it is made from."""
+    calls = [setting.calls for setting in item.settings if isinstance(setting, st.Setting)]
+    own = [parts for parts in calls if parts[0].name.text == "rate"]
+    if own:
+        return " -> ".join(call.span.text for call in own[0] if call.span)
+    return inherited["rate"].text if "rate" in inherited else "rate 0.1"
 
 
 def _used(loaded: LoadedFile, name: str) -> LoadedFile | None:

@@ -25,7 +25,7 @@ def page(graph: Graph, recipe: rp.Recipe, examples: int) -> str:
     total = total_steps(recipe, epoch)
     head = [f"{recipe.name}: trains {recipe.network}, {graph.trained:,} parameters"]
     head += [f"  {line}" for line in recipe.doc.splitlines()]
-    body = aligned([*_settings(recipe)], gap="  ")
+    body = aligned([*_settings(recipe, heads=len(graph.outputs) > 1)], gap="  ")
     ends = f"{examples:,} examples: {epoch:,} steps of an epoch, {total:,} in all, "
     ends += f"{total * recipe.batch:,} images"
     rows = [_HEADINGS, *(_row(recipe, step, epoch, total) for step in _shown(recipe, epoch, total))]
@@ -80,8 +80,8 @@ def _shown(recipe: rp.Recipe, epoch: int, total: int) -> list[int]:
 # ---------------------------------------------------------------- settings, as they are written
 
 
-def _settings(recipe: rp.Recipe) -> Iterator[tuple[str, str]]:
-    """Yield each setting with its values, defaults included."""
+def _settings(recipe: rp.Recipe, *, heads: bool) -> Iterator[tuple[str, str]]:
+    """Yield each setting with its values, defaults included; that of heads if there are any."""
     if recipe.settings:
         yield "network", " ".join(f"{k}={_value(v)}" for k, v in recipe.settings.items())
     yield recipe.length.unit, _value(recipe.length.count)
@@ -89,7 +89,7 @@ def _settings(recipe: rp.Recipe) -> Iterator[tuple[str, str]]:
     shuffle = recipe.shuffle
     yield "shuffle", shuffle.kind if shuffle.size is None else f"{shuffle.kind} {shuffle.size}"
     loss = f"cross_entropy smoothing={_value(recipe.loss.smoothing)}"
-    yield "loss", loss + (f" heads={_value(recipe.loss.heads)}" if recipe.loss.heads else "")
+    yield "loss", loss + (f" heads={_value(recipe.loss.heads)}" if heads else "")
     yield "l2", "the network's own" if recipe.l2 is None else plain(recipe.l2)
     yield "optimizer", _optimizer(recipe.optimizer)
     yield "rate", " -> ".join(_rate(recipe.rate))
