@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import importlib.util
+import json
 import multiprocessing
 import os
 import signal
@@ -205,7 +206,7 @@ def run(
     processes: int = 1,
     devices: int = 1,
     dtype: str = "float32",
-    at: tuple[int, int] | None = None,
+    at: tuple[int, int | None] | None = None,
 ) -> Run:
     """Run a script, and return how it ended.
 
@@ -214,10 +215,11 @@ def run(
         data: The folder of the data.
         output: The folder of its files.
         options: Further options.
-        processes: How many processes share the batch, as torchrun starts them, or for JAX.
+        processes: How many processes share the batch, as torchrun starts them, or for JAX; for
+            TensorFlow as many machines.
         devices: How many virtual devices share it in TensorFlow or JAX.
         dtype: The floating-point type of the model.
-        at: A signal, and the step in which it comes.
+        at: A signal, and the step in which it comes; without one, when an evaluation has begun.
     """
     said = output.with_suffix(".txt")
     arguments = [f"--data={data}", f"--output={output}", "--workers=0", *options]
@@ -226,11 +228,12 @@ def run(
     if target == "flax" and processes > 1:
         shared |= {"JAX_COORDINATOR_ADDRESS": f"localhost:{_port()}"}
         shared |= {"JAX_NUM_PROCESSES": str(processes)}
+    workers = [f"localhost:{_port()}" for _ in range(processes)] if target == "keras" else []
     shared |= {"JAX_COMPILATION_CACHE_DIR": str(script.parent / "compiled")}
     started = [
         _server(target).Process(
             target=_main,
-            args=(script, arguments, said, dtype, devices, at, {**shared, **_rank(rank)}),
+            args=(script, arguments, said, dtype, devices, at, {**shared, **_rank(rank, workers)}),
         )
         for rank in range(processes)
     ]
@@ -258,9 +261,13 @@ def _target(script: Path) -> str:
     return script.stem.rpartition("_")[2]
 
 
-def _rank(number: int) -> dict[str, str]:
-    """Return what tells a process its number."""
-    return {"RANK": str(number), "JAX_PROCESS_ID": str(number)}
+def _rank(number: int, workers: Sequence[str]) -> dict[str, str]:
+    """Return what tells a process its number, of these machines of TensorFlow."""
+    told = {"RANK": str(number), "JAX_PROCESS_ID": str(number)}
+    if len(workers) > 1:
+        task = {"type": "worker", "index": number}
+        told["TF_CONFIG"] = json.dumps({"cluster": {"worker": workers}, "task": task})
+    return told
 
 
 def _server(target: str) -> Any:
@@ -289,7 +296,7 @@ def _main(
     said: Path,
     dtype: str,
     devices: int,
-    at: tuple[int, int] | None,
+    at: tuple[int, int | None] | None,
     environment: dict[str, str],
 ) -> None:
     """Run a script in this process."""
@@ -312,16 +319,23 @@ def _main(
     if target == "flax" and dtype == "float64":
         module.Small = widened(module.Small)
     if at is not None:
-        number, step = at
-        rate: Callable[..., float] = module.rate
-
-        def signalling(now: int, epoch: int, total: int) -> float:
-            if now == step:
-                os.kill(os.getpid(), number)
-            return rate(now, epoch, total)
-
-        module.rate = signalling
+        signalled(module, target, *at)
     module.main()
+
+
+def signalled(module: Any, target: str, number: int, step: int | None) -> None:
+    """Let a script send a signal to itself: in a step, or when an evaluation has begun."""
+    place, name = (module, "rate") if step is not None else (module, "evaluation_order")
+    if step is None and target == "keras":
+        place, name = module.Images, "validation"
+    function: Callable[..., Any] = getattr(place, name)
+
+    def signalling(*args: Any) -> Any:
+        if step in (None, args[0]):
+            os.kill(os.getpid(), number)
+        return function(*args)
+
+    setattr(place, name, signalling)
 
 
 def set_keras(dtype: str, devices: int = 1) -> None:

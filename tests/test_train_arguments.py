@@ -86,6 +86,8 @@ def test_what_does_not_go_together(
     Path("old/last.safetensors").touch()
     for name in ("checkpoint.pt", "checkpoint.npz"):
         Path("old", name).touch()
+    Path("weights").mkdir()
+    Path("weights/last.safetensors").touch()
     Path("begun").mkdir()
     Path("begun/log.csv").touch()
     for options, message in (
@@ -94,6 +96,8 @@ def test_what_does_not_go_together(
         (["--output=old", "--resume", "--from=x"], "leave out --from"),
         (["--output=old", "--resume", "--freeze", "conv1"], "leave out --from, --freeze"),
         (["--output=old", "--resume", "--seed=0"], "leave out --from, --freeze, --seed"),
+        (["--output=weights"], "weights has weights but no checkpoint: take another --output"),
+        (["--output=weights", "--resume"], "no checkpoint: take another --output"),
         (["--output=new", "--resume"], "new has no checkpoint: leave out --resume"),
         (["--output=begun", "--resume"], "begun has no checkpoint: leave out --resume"),
     ):

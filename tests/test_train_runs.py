@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -88,6 +89,43 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
     assert again.log() == whole.log()
     for name in ("last", "average"):
         same(weights(again, name), weights(whole, name))
+
+
+def test_an_evaluation_that_is_interrupted_is_repeated(
+    script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+) -> None:
+    """And the step before it is saved, although its turn has not come."""
+    options = ["--log-every=1", "--save-every=4"]
+    for _ in range(2):  # the second in front of the first step
+        run = scripts.run(script, images, tmp_path / "run", *options, at=(scripts.TERMINATE, None))
+        assert run.code == 143, run.said
+        assert [row["step"] for row in run.log()] == ["1", "2", "3", "4", "5"]
+        options = [*options[:2], "--resume"]
+    again = scripts.run(script, images, tmp_path / "run", *options)
+
+    assert again.code == 0, again.said
+    assert again.log() == whole.log()
+    same(weights(again), weights(whole))
+
+
+def test_a_run_that_ends_between_its_checkpoint_and_its_weights_goes_on(
+    script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+) -> None:
+    options = ["--log-every=1", "--save-every=4"]
+    (tmp_path / "run" / "average.safetensors").mkdir(parents=True)  # which no file replaces
+    first = scripts.run(script, images, tmp_path / "run", *options)
+    assert first.code == 1, first.said
+    (tmp_path / "run" / "average.safetensors").rmdir()
+    again = scripts.run(script, images, tmp_path / "run", *options, "--resume")
+
+    assert again.code == 0, again.said
+    assert again.log() == whole.log()
+    # At the end of a run, nothing but this writes them.
+    for name in ("last", "average"):
+        (again.output / f"{name}.safetensors").unlink()
+    last = scripts.run(script, images, tmp_path / "run", *options, "--resume")
+    for name in ("last", "average"):
+        same(weights(last, name), weights(whole, name))
 
 
 @pytest.mark.parametrize(
@@ -201,6 +239,25 @@ def test_fine_tuning(script: Path, images: Path, tmp_path: Path, whole: scripts.
     assert still == {"conv1.conv.weight", *(key for key in before if key.startswith("conv2.bn"))}
     first, file, last = (tensors["logits.weight"] for tensors in (start, before, after))
     assert np.abs(last - first).mean() < np.abs(last - file).mean() / 5
+
+
+def test_weights_of_another_network_are_taken_as_far_as_they_fit(
+    target: str, script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+) -> None:
+    """Its head has another name: the weights of one are of no use, those of the other new."""
+    text = spec(NETWORK.replace("aux early", "aux other"), epochs="2")
+    other = scripts.built(tmp_path / "script", text, target)
+    options = [f"--from={whole.output}/last.safetensors", "--steps=1"]
+    run = scripts.run(other, images, tmp_path / "run", *options, "--fresh", "early", "other")
+    assert run.code == 0, run.said
+
+    before, after = weights(whole), weights(run)
+    assert {key for key in after if key not in before} == {"other.fc.weight", "other.fc.bias"}
+    kept = {
+        key: w for key, w in after.items() if key in before and not re.search("running|num", key)
+    }
+    same(kept, {key: before[key] for key in kept})  # the rate of the first step is 0
+    assert len(kept) == 8
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(

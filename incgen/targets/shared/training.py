@@ -8,7 +8,6 @@ takes its place.
 from __future__ import annotations
 
 import ast
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +16,8 @@ from typing import Any
 
 from incgen.graph.nodes import Graph
 from incgen.language.printing import plain
-from incgen.recipes.recipe import Cosine, Duration, Polynomial, Recipe, Transform
+from incgen.recipes.identity import identity
+from incgen.recipes.recipe import Duration, Recipe, Transform
 from incgen.targets import TARGETS
 from incgen.targets.shared.preamble import header, origin
 from incgen.targets.shared.render import Printer
@@ -115,7 +115,7 @@ def view(graph: Graph, recipe: Recipe, target: str, width: int) -> dict[str, Any
         "header": header(graph.program, width),
         "described": partial(_docstring, graph, recipe, width),
         "recipe": recipe,
-        "identity": _identity(graph, recipe),
+        "identity": identity(graph, recipe),
         "penalty": _penalty(graph, recipe),
         "optimizer": type(recipe.optimizer).__name__,
         "schedule_kind": type(recipe.rate.schedule).__name__,
@@ -246,18 +246,6 @@ def _docstring(graph: Graph, recipe: Recipe, width: int, commands: Sequence[str]
         *_DATA[graph.input.channels == 1],
     )
     return docstring(doc, width, facts=facts, last=origin(graph))
-
-
-def _identity(graph: Graph, recipe: Recipe) -> str:
-    """Return what stands for all that decides the steps of a run, as one can be resumed.
-
-    A run may become longer, unless its rate depends on its length, and be evaluated otherwise.
-    """
-    r, schedule = recipe, recipe.rate.schedule
-    nodes = [(node.path, node.op, sorted(node.args.items())) for node in graph.nodes]
-    facts = [nodes, r.batch, r.synchronized, r.shuffle, r.loss, r.l2, r.optimizer, r.rate, r.clip]
-    facts += [r.average, r.train, isinstance(schedule, Cosine | Polynomial) and r.length]
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 def _penalty(graph: Graph, recipe: Recipe) -> str | None:

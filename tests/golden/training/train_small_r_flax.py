@@ -50,7 +50,7 @@ from small_flax import Small, load_safetensors, preprocess
 
 BATCH = 6  # examples of a step, over all processes together
 CLASSES = 3
-RECIPE = "7305ced2c3d2365b"  # stands for all that decides what a step does
+RECIPE = "c8dae12b490fbc0c"  # stands for all that decides what a step does
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of the files that are images
 HEADS = 0.3  # weight of the loss of each auxiliary head
 SMOOTHING = 0.1  # of labels, spread over all classes
@@ -539,9 +539,14 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("--fresh has a meaning with --from only")
     if args.resume and (args.weights or args.freeze or args.seed is not None):
         parser.error("--resume goes on as begun: leave out --from, --freeze, --seed")
-    if args.resume and not (args.output / "checkpoint.npz").exists():
+    begun = (args.output / "checkpoint.npz").exists()
+    if not begun and (args.output / "last.safetensors").exists():
+        parser.error(
+            f"{args.output} has weights but no checkpoint: take another --output"
+        )
+    if args.resume and not begun:
         parser.error(f"{args.output} has no checkpoint: leave out --resume")
-    if not args.resume and (args.output / "last.safetensors").exists():
+    if begun and not args.resume:
         parser.error(f"{args.output} has a run: add --resume, or another --output")
     args.seed = args.seed or 0
     return args
@@ -645,21 +650,21 @@ class Run:
         return {"top1": top1, "val_loss": loss}
 
     def save(self) -> None:
-        """Write a checkpoint and the weights, each file as a whole or not at all."""
+        """Write a checkpoint, then the weights, each file as a whole or not at all."""
         values: dict[str, Any] = {
             name: np.asarray(each.get_value())
             for name, each in variables_of(self.state).items()
         }
         if not all(np.isfinite(value).all() for value in values.values()):
             sys.exit(f"error: weights are not finite after {self.step} steps")
-        parts: Any = nnx.merge(self.graph, self.state)
-        for part, name in {"model": "last", "average": "average"}.items():
-            save_file(tensors_of(parts[part]), temporary := self.output / f"{name}.tmp")
-            os.replace(temporary, self.output / f"{name}.safetensors")
         values |= {"step": self.step, "seed": self.seed, "freeze": self.patterns}
         with (temporary := self.output / "checkpoint.tmp").open("wb") as file:
             np.savez(file, recipe=RECIPE, **values)
         os.replace(temporary, self.checkpoint)
+        parts: Any = nnx.merge(self.graph, self.state)
+        for part, name in {"model": "last", "average": "average"}.items():
+            save_file(tensors_of(parts[part]), temporary := self.output / f"{name}.tmp")
+            os.replace(temporary, self.output / f"{name}.safetensors")
 
 
 def start() -> None:
@@ -691,18 +696,22 @@ def main() -> None:
         if jax.process_index() == 0
         else None
     )
+    if log and args.resume:
+        run.save()  # it may have ended between a checkpoint and its weights
 
-    def evaluate_if_due() -> None:
+    def evaluate_if_due() -> bool:
+        """Evaluate if it is time to; return False if a signal cuts that short."""
         if run.step == 0 or (run.step % every and run.step < total):
-            return
+            return True
         batches = validation.read(evaluation_order(len(validation)), args.workers)
         values = run.evaluate(batches, len(validation))
         if log and values:
             log.write(run.step, values)
+        return bool(values)
 
-    evaluate_if_due()
+    going = evaluate_if_due()
     numbers = training_order(len(examples), run.seed, run.step, end)
-    for images, labels in examples.read(numbers, args.workers):
+    for images, labels in examples.read(numbers, args.workers) if going else ():
         now = rate(run.step, epoch_steps, total)
         loss = run.train(images, labels, now)
         stop = interrupted()
@@ -717,7 +726,11 @@ def main() -> None:
             run.save()
         if stop:
             break
-        evaluate_if_due()
+        if not evaluate_if_due():
+            run.check()
+            if log:
+                run.save()
+            break
 
     stop = interrupted()
     if log:

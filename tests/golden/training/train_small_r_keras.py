@@ -40,7 +40,7 @@ from small_keras import load_safetensors, preprocess, small
 
 BATCH = 6  # examples of a step, over all processes together
 CLASSES = 3
-RECIPE = "7305ced2c3d2365b"  # stands for all that decides what a step does
+RECIPE = "c8dae12b490fbc0c"  # stands for all that decides what a step does
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of the files that are images
 HEADS = 0.3  # weight of the loss of each auxiliary head
 SMOOTHING = 0.1  # of labels, spread over all classes
@@ -542,6 +542,7 @@ class Run(keras.callbacks.Callback):
         self.callbacks = [rates, self.average, self]
         if args.resume:
             self.load()
+            self.save()  # it may have ended between a checkpoint and its weights
         if self.machine == 0:
             cut_log(self.folder / "log.csv", self.step)
             # TensorFlow's own writer takes six times as long.
@@ -570,7 +571,7 @@ class Run(keras.callbacks.Callback):
                 )
 
     def save(self) -> None:
-        """Write a checkpoint and the weights, each whole or not at all."""
+        """Write a checkpoint, then the weights, each whole or not at all."""
         if self.machine:
             return
         values = {name: variable.numpy() for name, variable in self.variables().items()}
@@ -630,7 +631,7 @@ class Run(keras.callbacks.Callback):
         logs |= self.shown
         self.training.stop_training = self.interrupted()
         due = self.step % (self.args.save_every or self.epoch_steps) == 0
-        if due or self.step == self.end or self.signal:
+        if due or self.step == self.end:
             self.save()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
@@ -672,7 +673,7 @@ class Run(keras.callbacks.Callback):
     def evaluate(self) -> None:
         """Evaluate the average of the weights, if its turn has come."""
         due = self.step % self.every == 0 or self.step == self.total
-        if not due or self.step == 0 or self.signal:
+        if not due or self.step == 0 or self.interrupted():
             return
         count = len(self.unseen.examples)
         distributed = self.strategy.distribute_datasets_from_function
@@ -744,9 +745,14 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("--fresh has a meaning with --from only")
     if args.resume and (args.weights or args.freeze or args.seed is not None):
         parser.error("--resume goes on as begun: leave out --from, --freeze, --seed")
-    if args.resume and not (args.output / "checkpoint.npz").exists():
+    begun = (args.output / "checkpoint.npz").exists()
+    if not begun and (args.output / "last.safetensors").exists():
+        parser.error(
+            f"{args.output} has weights but no checkpoint: take another --output"
+        )
+    if args.resume and not begun:
         parser.error(f"{args.output} has no checkpoint: leave out --resume")
-    if not args.resume and (args.output / "last.safetensors").exists():
+    if begun and not args.resume:
         parser.error(f"{args.output} has a run: add --resume, or another --output")
     args.seed = args.seed or 0
     return args
@@ -778,9 +784,11 @@ def main() -> None:
         signal.signal(number, run.interrupt)
 
     run.evaluate()
-    while run.step < run.end and not run.signal:
+    while run.step < run.end and not run.interrupted():
         run.train()
         run.evaluate()
+    if run.signal:
+        run.save()
     if run.machine == 0:
         run.board.close()
         plot(args.output / "log.csv", args.output / "curves.png")

@@ -48,7 +48,7 @@ from small_torch import Small, preprocess
 
 BATCH = 6  # examples of a step, over all processes together
 CLASSES = 3
-RECIPE = "7305ced2c3d2365b"  # stands for all that decides what a step does
+RECIPE = "c8dae12b490fbc0c"  # stands for all that decides what a step does
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".webp")  # of the files that are images
 HEADS = 0.3  # weight of the loss of each auxiliary head
 SMOOTHING = 0.1  # of labels, spread over all classes
@@ -473,10 +473,11 @@ def reason(error: Exception) -> str:
 def load_weights(model: nn.Module, path: Path, fresh: list[str]) -> None:
     """Load the weights of a file, except those that are to begin afresh."""
     try:
-        tensors, state = load_file(path), model.state_dict()
-        model.load_state_dict(
-            tensors | {key: state[key] for key in matching(fresh, state)}
-        )
+        tensors, own = load_file(path), model.state_dict()
+        for key in matching(fresh, own.keys() | tensors.keys()):
+            tensors.pop(key, None)
+            tensors |= {key: own[key]} if key in own else {}
+        model.load_state_dict(tensors)
     except (OSError, SafetensorError, RuntimeError) as error:
         sys.exit(f"error: --from {path}: {reason(error)}")
 
@@ -609,9 +610,14 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("--fresh has a meaning with --from only")
     if args.resume and (args.weights or args.freeze or args.seed is not None):
         parser.error("--resume goes on as begun: leave out --from, --freeze, --seed")
-    if args.resume and not (args.output / "checkpoint.pt").exists():
+    begun = (args.output / "checkpoint.pt").exists()
+    if not begun and (args.output / "last.safetensors").exists():
+        parser.error(
+            f"{args.output} has weights but no checkpoint: take another --output"
+        )
+    if args.resume and not begun:
         parser.error(f"{args.output} has no checkpoint: leave out --resume")
-    if not args.resume and (args.output / "last.safetensors").exists():
+    if begun and not args.resume:
         parser.error(f"{args.output} has a run: add --resume, or another --output")
     args.seed = args.seed or 0
     return args
@@ -683,18 +689,18 @@ class Run:
         return loss
 
     def save(self) -> None:
-        """Write a checkpoint and the weights, each file as a whole or not at all."""
+        """Write a checkpoint, then the weights, each file as a whole or not at all."""
         if not all(t.isfinite().all() for t in self.model.state_dict().values()):
             sys.exit(f"error: weights are not finite after {self.step} steps")
-        for name, model in {"last": self.model, "average": self.average.module}.items():
-            tensors = {key: t.contiguous() for key, t in model.state_dict().items()}
-            save_file(tensors, temporary := self.output / f"{name}.tmp")
-            os.replace(temporary, self.output / f"{name}.safetensors")
         state = {name: part.state_dict() for name, part in self.parts.items()}
         state |= {"step": self.step, "seed": self.seed, "freeze": self.patterns}
         state["recipe"] = RECIPE
         torch.save(state, temporary := self.output / "checkpoint.tmp")
         os.replace(temporary, self.output / "checkpoint.pt")
+        for name, model in {"last": self.model, "average": self.average.module}.items():
+            tensors = {key: t.contiguous() for key, t in model.state_dict().items()}
+            save_file(tensors, temporary := self.output / f"{name}.tmp")
+            os.replace(temporary, self.output / f"{name}.safetensors")
 
 
 def start() -> torch.device:
@@ -727,10 +733,13 @@ def main() -> None:
     end = total if args.steps is None else min(total, run.step + args.steps)
     every = args.evaluate_every or epoch_steps
     log = Log(args.output, run.step, epoch_steps, total) if RANK == 0 else None
+    if log and args.resume:
+        run.save()  # it may have ended between a checkpoint and its weights
 
-    def evaluate_if_due() -> None:
+    def evaluate_if_due() -> bool:
+        """Evaluate if it is time to; return False if a signal cuts that short."""
         if run.step == 0 or (run.step % every and run.step < total):
-            return
+            return True
         batches = load(
             validation, evaluation_order(len(validation)), args.workers, device
         )
@@ -738,10 +747,12 @@ def main() -> None:
         values = evaluate(model, batches, len(validation), run.precision)
         if log and values:
             log.write(run.step, values)
+        return bool(values)
 
-    evaluate_if_due()
+    going = evaluate_if_due()
     sampler = training_order(len(examples), run.seed, run.step, end)
-    for images, labels in load(examples, sampler, args.workers, device):
+    batches = load(examples, sampler, args.workers, device)
+    for images, labels in batches if going else ():
         now = rate(run.step, epoch_steps, total)
         loss = run.train(images, labels, now)
         stop = interrupted()
@@ -755,7 +766,10 @@ def main() -> None:
                 run.save()
         if stop:
             break
-        evaluate_if_due()
+        if not evaluate_if_due():
+            if log:
+                run.save()
+            break
 
     stop = interrupted()
     if log:
