@@ -16,7 +16,7 @@
 #   make agreement  published implementations compared with ours, as one table; some minutes
 #   make tools      every tool on every spec, as a table; TOOLS_ARGS=xception
 #                   selects some
-#   make science    the experiments of docs/batch-normalisation.md; hours
+#   make science    the experiments of docs/batch-normalisation.md; about an hour
 #   make vscode     the extension for VS Code, editors/vscode/incgen.vsix, tested; needs Node.js
 #   make docs       the site of the documentation, build/site; needs Node.js
 #   make release-check

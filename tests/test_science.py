@@ -30,6 +30,7 @@ from science.experiments import (
     run_all,
 )
 
+ROOT = Path(__file__).parent.parent
 STEPS = 24
 
 
@@ -114,6 +115,16 @@ def test_steps_to_an_accuracy() -> None:
     assert curve.until(500) == Curve((250, 500), (0.5, 0.8))
 
 
+def test_the_page_has_the_tables_of_the_results() -> None:
+    page = (ROOT / "docs" / "batch-normalisation.md").read_text("utf-8")
+    curves, _, base = report.read(ROOT / "science" / "results.json")
+
+    assert report.table_of_rates(curves) in page
+    assert report.table_of_forms(curves, base) in page
+    assert report.table_of_changes(curves, base) in page
+    assert f"\nlet base = {base:g}\n" in (ROOT / "science" / "forms.inc").read_text("utf-8")
+
+
 def test_the_table_of_forms() -> None:
     curves = {}
     for seed in range(3):
@@ -157,7 +168,7 @@ def test_the_commands_for_imagenet(tmp_path: Path) -> None:
             folder = data / split / f"n{number:08}"
             folder.mkdir(parents=True)
             Image.new("RGB", (40, 30), (number % 256, 90, 40)).save(folder / "1.jpg")
-    page = (Path(__file__).parent.parent / "docs" / "batch-normalisation.md").read_text("utf-8")
+    page = (ROOT / "docs" / "batch-normalisation.md").read_text("utf-8")
     build, train = re.findall(r"^(?:incgen build|torchrun) .*", page, re.MULTILINE)
     train = train.replace("torchrun --nproc-per-node 8", "torch.distributed.run --nproc-per-node 2")
     train = train.replace("~/imagenet", str(data))
