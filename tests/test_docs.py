@@ -528,8 +528,8 @@ def test_the_commands_and_programs_of_the_page_from_training_to_use(tmp_path: Pa
 # ---------------------------------------------------------------- tables
 
 
-def test_the_program_for_shards(tmp_path: Path) -> None:
-    (fence,) = fences(TRAINING, "python")
+def test_the_program_for_tar_files(tmp_path: Path) -> None:
+    fence, _ = fences(TRAINING, "python")
     for shard, members in {
         "train/000": {"a.cls": b"12", "a.jpg": b"image a", "./b.png": b"image b", "./b.cls": b"0"},
         "train/001": {"a.jpeg": b"another", "a.cls": b"0\n", "a.json": b"{}"},
@@ -550,6 +550,39 @@ def test_the_program_for_shards(tmp_path: Path) -> None:
         "train/00000/000_b.png": b"image b",
         "train/00000/001_a.jpeg": b"another",
         "val/00012/000_a.jpg": b"to evaluate",
+    }
+
+
+#: Writes TFRecord files as TF-slim does, in front of the program that reads them.
+_RECORDS = """
+import os
+import tensorflow as tf
+
+os.mkdir("records")
+for name, label, image in (
+    ("train-00000-of-00002", 12, b"a"), ("train-00001-of-00002", 1, b"b"), ("validation-0", 1, b"c")
+):
+    with tf.io.TFRecordWriter(f"records/{name}") as file:
+        values = {
+            "image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image])),
+            "image/class/label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+            "image/height": tf.train.Feature(int64_list=tf.train.Int64List(value=[1])),
+        }
+        features = tf.train.Features(feature=values)
+        file.write(tf.train.Example(features=features).SerializeToString())
+"""
+
+
+def test_the_program_for_records(tmp_path: Path) -> None:
+    _, fence = fences(TRAINING, "python")
+
+    run_program_apart(_RECORDS + fence.text, tmp_path)
+
+    files = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert {str(path.relative_to(tmp_path / "data")): path.read_bytes() for path in files} == {
+        "train/00012/00000000.jpg": b"a",
+        "train/00001/00000001.jpg": b"b",
+        "val/00001/00000000.jpg": b"c",
     }
 
 

@@ -6,7 +6,7 @@ import ast
 import colorsys
 import math
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -611,6 +611,37 @@ def test_devices_with_statistics_of_their_own(
     top1, loss = (np.asarray(sums) / 15).tolist()
     assert float(run.log()[-1]["top1"]) == pytest.approx(top1)
     assert float(run.log()[-1]["val_loss"]) == pytest.approx(loss, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", ["6", "6 synchronized=true"])
+def test_two_machines_are_two_devices(batch: str, images: Path, tmp_path: Path) -> None:
+    """Also if all are asked to end, and go on."""
+    script = scripts.built(tmp_path / "script", spec(batch=batch, epochs="2"), "keras")
+    run = partial(scripts.run, script, images, dtype="float64")
+    one = run(tmp_path / "run1", "--log-every=1", devices=2)
+    ended = run(tmp_path / "run2", "--log-every=1", processes=2, at=(scripts.TERMINATE, 3))
+    two = run(tmp_path / "run2", "--log-every=1", "--resume", processes=2)
+    assert ended.code == 143, ended.said
+    scripts.compared(one, two)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options", [["--precision=bfloat16"], ["--precision=float16"], ["--compile"]], ids=str
+)
+def test_other_arithmetic(options: list[str], images: Path, tmp_path: Path) -> None:
+    text = spec().replace("drop = 0.25", "drop = 0")  # compiled, it draws other numbers
+    script = scripts.built(tmp_path / "script", text, "keras")
+    whole, run = (
+        scripts.run(script, images, tmp_path / f"run{len(more)}", "--log-every=1", *more)
+        for more in ([], options)
+    )
+    assert (whole.code, run.code) == (0, 0), run.said
+    assert run.log() != whole.log()
+    for row, other in zip(run.log(), whole.log(), strict=True):
+        if row["loss"]:
+            assert float(row["loss"]) == pytest.approx(float(other["loss"]), rel=0.05)
 
 
 def test_frozen_statistics_freeze_a_normalisation(imported: Callable[..., Any]) -> None:

@@ -903,13 +903,16 @@ def test_processes_with_statistics_of_their_own(images: Path, tmp_path: Path) ->
     assert all(torch.equal(w, weights(again)[k]) for k, w in weights(two).items())
 
 
-def torchrun(script: Path, images: Path, tmp_path: Path) -> subprocess.Popen[str]:
-    """Start two processes, each with one that reads images."""
+def torchrun(
+    script: Path, images: Path, tmp_path: Path, *options: str, processes: int = 2
+) -> subprocess.Popen[str]:
+    """Start processes, each with one that reads images."""
     site = tmp_path / "site"
-    site.mkdir()
+    site.mkdir(exist_ok=True)
     (site / "sitecustomize.py").write_text("import scripts; scripts._prepare()\n", "utf-8")
     paths = os.pathsep.join([str(site), str(Path(__file__).parent)])
-    command = ["torch.distributed.run", "--nproc-per-node=2", str(script), f"--data={images}"]
+    command = ["torch.distributed.run", f"--nproc-per-node={processes}", *options]
+    command += [str(script), f"--data={images}"]
     return subprocess.Popen(
         [sys.executable, "-m", *command, f"--output={tmp_path}/run", "--workers=1"],
         env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
@@ -926,6 +929,16 @@ def test_torchrun_starts_processes(script: Path, images: Path, tmp_path: Path) -
     assert run.returncode == 0, said
     assert "step 15 epoch 3.0 top1" in said
     assert (tmp_path / "run" / "curves.png").exists()
+
+
+@pytest.mark.slow
+def test_torchrun_on_two_machines(script: Path, images: Path, tmp_path: Path) -> None:
+    place = ["--rdzv-backend=c10d", f"--rdzv-endpoint=localhost:{scripts._port()}"]
+    options = ["--nnodes=2", *place, "--local-addr=localhost"]
+    runs = [torchrun(script, images, tmp_path, *options, processes=1) for _ in range(2)]
+    said = [run.communicate()[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], "".join(said)
+    assert sum("step 15 epoch 3.0 top1" in each for each in said) == 1
 
 
 @pytest.mark.slow
