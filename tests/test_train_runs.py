@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scripts
+import torch
 from safetensors.numpy import save_file
 from scripts import same, weights
 from small import NETWORK, spec
@@ -91,6 +92,14 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
         same(weights(again, name), weights(whole, name))
 
 
+def saved_step(run: scripts.Run) -> int:
+    """Return the step of a checkpoint."""
+    if (run.output / "checkpoint.pt").exists():
+        return int(torch.load(run.output / "checkpoint.pt")["step"])
+    with np.load(run.output / "checkpoint.npz") as saved:
+        return int(saved["step"])
+
+
 def test_an_evaluation_that_is_interrupted_is_repeated(
     script: Path, images: Path, tmp_path: Path, whole: scripts.Run
 ) -> None:
@@ -100,6 +109,7 @@ def test_an_evaluation_that_is_interrupted_is_repeated(
         run = scripts.run(script, images, tmp_path / "run", *options, at=(scripts.TERMINATE, None))
         assert run.code == 143, run.said
         assert [row["step"] for row in run.log()] == ["1", "2", "3", "4", "5"]
+        assert saved_step(run) == 5
         options = [*options[:2], "--resume"]
     again = scripts.run(script, images, tmp_path / "run", *options)
 
