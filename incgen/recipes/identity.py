@@ -57,5 +57,4 @@ def _plain(value: object) -> object:
         return {key: _plain(each) for key, each in value.items() if each}
     if isinstance(value, tuple | list):
         return [*map(_plain, value)]
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number else value
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
