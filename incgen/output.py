@@ -119,17 +119,11 @@ def places(
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The files made from a spec.
+    """The files made from a spec."""
 
-    Attributes:
-        file: The spec, without folders.
-        network: The name of its network.
-        recipes: The names of its recipes, beside those of files that use it.
-    """
-
-    file: str
-    network: str
-    recipes: tuple[str, ...]
+    file: str  #: The spec, without folders
+    network: str  #: The name of its network
+    recipes: tuple[str, ...]  #: The names of its recipes, beside those of files that use it
 
 
 def left_over(

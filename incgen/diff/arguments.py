@@ -16,17 +16,11 @@ from incgen.resolve.written import expressions_of
 
 @dataclass(frozen=True)
 class Written:
-    """A value as it is written.
-
-    Attributes:
-        value: The value.
-        around: The use in whose definition it is written; None for the network.
-        path: The key of the layer or use that it is given to.
-    """
+    """A value as it is written."""
 
     value: df.ArgumentValue
-    around: Use | None
-    path: str
+    around: Use | None  #: The use in whose definition it is written; None for the network
+    path: str  #: The key of the layer or use that it is given to
 
 
 def argument(node: Node, name: str) -> Written:

@@ -18,19 +18,14 @@ from incgen.resolve.written import expressions_of
 
 @dataclass(frozen=True)
 class Site:
-    """A value in both networks, at the place where it is written.
+    """A value in both networks, at the place where it is written."""
 
-    Attributes:
-        outer: The uses in whose definitions it is written; None for the networks.
-        paths: The keys of the layers or uses that it is given to; "" for the networks themselves.
-        name: What it is given as.
-        values: The values as they are written.
-    """
-
+    #: The uses in whose definitions it is written; None for the networks
     outer: tuple[Use | None, Use | None]
+    #: The keys of the layers or uses that it is given to; "" for the networks themselves
     paths: tuple[str, str]
-    name: str
-    values: tuple[str, str]
+    name: str  #: What it is given as
+    values: tuple[str, str]  #: The values as they are written
 
 
 def sites(a: Node, b: Node, name: str) -> Iterator[Site]:

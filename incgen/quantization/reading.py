@@ -23,19 +23,12 @@ _MODES = {1: "L", 3: "RGB"}
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads the images that a file takes, in batches.
+    """Reads the images that a file takes, in batches."""
 
-    Attributes:
-        source: The file.
-        where: Where the images come from.
-        batch: The most images of a batch; all have one size.
-        resize: What the shorter side becomes before the middle is cropped; None to take images as
-            they are.
-    """
-
-    source: Source
-    where: Path
-    batch: int
+    source: Source  #: The file
+    where: Path  #: Where the images come from
+    batch: int  #: The most images of a batch; all have one size
+    #: What the shorter side becomes before the middle is cropped; None to take images as they are
     resize: int | None = None
 
     def batches(self, images: Images) -> Iterator[tuple[Array, Array | None]]:

@@ -101,18 +101,11 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting of a recipe.
+    """One setting of a recipe."""
 
-    Attributes:
-        name: The word that its line begins with.
-        doc: One sentence.
-        forms: Its forms by their first word; one form without a name if there is no choice.
-        parts: What can follow behind `->`, by name.
-        key: The attribute of `Recipe` that it sets.
-    """
-
-    name: str
-    doc: str
+    name: str  #: The word that its line begins with
+    doc: str  #: One sentence
+    #: Its forms by their first word; one form without a name if there is no choice
     forms: MappingProxyType[str, Form]
-    parts: MappingProxyType[str, Form]
-    key: str
+    parts: MappingProxyType[str, Form]  #: What can follow behind `->`, by name
+    key: str  #: The attribute of `Recipe` that it sets

@@ -188,45 +188,29 @@ class Transform:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The training of a network.
-
-    Attributes:
-        name: Its name.
-        doc: Its doc comment.
-        network: The network that it trains.
-        settings: Values for parameters and constants of the network.
-        length: The length of the training.
-        batch: The examples of a step, over all processes together.
-        synchronized: Whether batch statistics are those of the whole batch when several processes
-            share it; otherwise each process has its own.
-        shuffle: The order of the examples.
-        loss: The loss, to which the network's own weight decay is added.
-        l2: Weight decay of all kernels in place of the network's: adds l2 / 2 * sum(w ** 2) to the
-            loss; None keeps the network's.
-        optimizer: The optimiser.
-        rate: The learning rate.
-        clip: How gradients are clipped, before anything else is done with them.
-        average: The average of weights, if there is one.
-        train: The transforms of training images.
-        evaluate: The transforms of images in evaluation.
-    """
+    """The training of a network."""
 
     name: str
-    doc: str
-    network: str
+    doc: str  #: Its doc comment
+    network: str  #: The network that it trains
+    #: Values for parameters and constants of the network
     settings: Mapping[str, int | float | bool | str]
-    length: Duration
-    batch: int
+    length: Duration  #: The length of the training
+    batch: int  #: The examples of a step, over all processes together
+    #: Whether batch statistics are those of the whole batch when several processes share it;
+    #: otherwise each process has its own
     synchronized: bool
-    shuffle: Shuffle
-    loss: Loss
+    shuffle: Shuffle  #: The order of the examples
+    loss: Loss  #: The loss, to which the network's own weight decay is added
+    #: Weight decay of all kernels in place of the network's: adds l2 / 2 * sum(w ** 2) to the loss;
+    #: None keeps the network's
     l2: float | None
-    optimizer: Optimizer
-    rate: Rate
-    clip: Clip | None
-    average: Average | None
-    train: tuple[Transform, ...]
-    evaluate: tuple[Transform, ...]
+    optimizer: Optimizer  #: The optimiser
+    rate: Rate  #: The learning rate
+    clip: Clip | None  #: How gradients are clipped, before anything else is done with them
+    average: Average | None  #: The average of weights, if there is one
+    train: tuple[Transform, ...]  #: The transforms of training images
+    evaluate: tuple[Transform, ...]  #: The transforms of images in evaluation
 
     def digest(self, network: str) -> str:
         """Return a digest of a recipe and of its network, whose own is given."""

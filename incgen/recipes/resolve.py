@@ -57,16 +57,11 @@ _Images: TypeAlias = tuple[rp.Transform, ...]
 
 @dataclass
 class RecipeResolver:
-    """Resolves the recipes of a file, each once.
+    """Resolves the recipes of a file, each once."""
 
-    Attributes:
-        loaded: The file.
-        report: Collects errors.
-        settings: Values for constants of the file, in place of what it says.
-    """
-
-    loaded: LoadedFile
-    report: Reporter
+    loaded: LoadedFile  #: The file
+    report: Reporter  #: Collects errors
+    #: Values for constants of the file, in place of what it says
     settings: Mapping[str, Value] = field(default_factory=dict)
     _values: dict[int, Values] = field(default_factory=dict)
     _said: dict[int, _Said | None] = field(default_factory=dict)

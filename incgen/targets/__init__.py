@@ -23,21 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A framework.
+    """A framework."""
 
-    Attributes:
-        name: What users write.
-        aliases: What they can write instead.
-        module: The module whose class `File` is a file of it.
-        entry: Returns the name of the class or function of a network.
-        style: How the code is written.
-    """
-
-    name: str
-    aliases: tuple[str, ...]
-    module: str
-    entry: Callable[[str], str]
-    style: Style = PLAIN
+    name: str  #: What users write
+    aliases: tuple[str, ...]  #: What they can write instead
+    module: str  #: The module whose class `File` is a file of it
+    entry: Callable[[str], str]  #: Returns the name of the class or function of a network
+    style: Style = PLAIN  #: How the code is written
 
     def styled(self, style: Style) -> Target:
         """Return the target with another style."""

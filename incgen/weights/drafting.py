@@ -28,21 +28,13 @@ _CONVENTIONS = {"Keras": "keras", "TensorFlow": "slim", "Caffe": "caffe", "Flax"
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A draft of a layout.
+    """A draft of a layout."""
 
-    Attributes:
-        text: The text of the file.
-        layers: How many layers of ours it has a place for.
-        doubtful: How many rules are marked.
-        missing: Layers of ours without a place.
-        left: Layers of theirs that are nobody's.
-    """
-
-    text: str
-    layers: int
-    doubtful: int
-    missing: tuple[str, ...]
-    left: tuple[str, ...]
+    text: str  #: The text of the file
+    layers: int  #: How many layers of ours it has a place for
+    doubtful: int  #: How many rules are marked
+    missing: tuple[str, ...]  #: Layers of ours without a place
+    left: tuple[str, ...]  #: Layers of theirs that are nobody's
 
 
 def draft_layout(

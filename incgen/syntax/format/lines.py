@@ -13,44 +13,27 @@ OPENING, CLOSING = ("{", "(", "["), ("}", ")", "]")
 
 @dataclass(frozen=True, eq=False)
 class Bracket:
-    """An open bracket.
+    """An open bracket."""
 
-    Attributes:
-        sign: The bracket itself.
-        level: The level of the lines inside.
-        kind: What opens it: a word such as `concat`, `network` or `recipe`, or "".
-    """
-
-    sign: str
-    level: int
-    kind: str
+    sign: str  #: The bracket itself
+    level: int  #: The level of the lines inside
+    kind: str  #: What opens it: a word such as `concat`, `network` or `recipe`, or ""
 
 
 @dataclass(slots=True)
 class Line:
-    """A line of a spec, whose layout the passes of the formatter fill in.
+    """A line of a spec, whose layout the passes of the formatter fill in."""
 
-    Attributes:
-        number: Its number in the text, from 1; 0 for a blank line that was put in.
-        tokens: Its tokens without its comment; without any, it is a comment or blank.
-        comment: Its comment, or "".
-        column: The column where the comment was typed, from 0.
-        level: How many times it is indented.
-        inside: The innermost bracket that is open where it begins.
-        whole: Whether it closes every bracket that it opens, and no other.
-        gaps: The number of blanks before each token; that of the first is 0.
-        comment_gap: The number of blanks before the comment, if there are tokens.
-    """
-
-    number: int
-    tokens: list[Token]
-    comment: str
-    column: int
-    level: int = 0
-    inside: Bracket | None = None
-    whole: bool = True
+    number: int  #: Its number in the text, from 1; 0 for a blank line that was put in
+    tokens: list[Token]  #: Its tokens without its comment; without any, it is a comment or blank
+    comment: str  #: Its comment, or ""
+    column: int  #: The column where the comment was typed, from 0
+    level: int = 0  #: How many times it is indented
+    inside: Bracket | None = None  #: The innermost bracket that is open where it begins
+    whole: bool = True  #: Whether it closes every bracket that it opens, and no other
+    #: The number of blanks before each token; that of the first is 0
     gaps: list[int] = field(default_factory=list)
-    comment_gap: int = 2
+    comment_gap: int = 2  #: The number of blanks before the comment, if there are tokens
 
     @property
     def text(self) -> str:

@@ -18,17 +18,12 @@ _USED = (Kind.NAME, Kind.KEYWORD)
 
 @dataclass(frozen=True)
 class Row:
-    """A line `label: name argument argument attribute=value`.
-
-    Attributes:
-        line: The line.
-        cells: The positional arguments, each as its first token and the token behind it.
-        tail: The first token of the attributes; the number of tokens without any.
-    """
+    """A line `label: name argument argument attribute=value`."""
 
     line: Line
+    #: The positional arguments, each as its first token and the token behind it
     cells: tuple[tuple[int, int], ...]
-    tail: int
+    tail: int  #: The first token of the attributes; the number of tokens without any
 
     @property
     def name(self) -> str:

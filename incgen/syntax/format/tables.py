@@ -25,17 +25,12 @@ from incgen.syntax.format.rows import Row, rows_of
 
 @dataclass(frozen=True)
 class Table:
-    """Rows with the columns of their arguments, and perhaps headings.
+    """Rows with the columns of their arguments, and perhaps headings."""
 
-    Attributes:
-        rows: Each row with the column of each of its arguments.
-        heading: The comment with the headings.
-        words: The headings with the column of each.
-    """
-
+    #: Each row with the column of each of its arguments
     rows: tuple[tuple[Row, tuple[int, ...]], ...]
-    heading: Line | None = None
-    words: tuple[tuple[Word, int], ...] = ()
+    heading: Line | None = None  #: The comment with the headings
+    words: tuple[tuple[Word, int], ...] = ()  #: The headings with the column of each
 
     @property
     def gap(self) -> int:
@@ -148,17 +143,11 @@ _MOST_BLANKS = 8
 
 
 class _Column(NamedTuple):
-    """The position of a column.
+    """The position of a column."""
 
-    Attributes:
-        start: Where its arguments begin.
-        width: How many characters they have.
-        right: Whether they are numbers only, which end below each other.
-    """
-
-    start: int
-    width: int
-    right: bool
+    start: int  #: Where its arguments begin
+    width: int  #: How many characters they have
+    right: bool  #: Whether they are numbers only, which end below each other
 
     def place(self, text: str) -> int:
         """Return where something in the column begins."""

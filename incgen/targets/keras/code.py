@@ -23,21 +23,14 @@ class Title(Node):
 
 @dataclass(frozen=True, slots=True)
 class Layer(Node):
-    """A layer.
+    """A layer."""
 
-    Attributes:
-        name: The name of its macro.
-        args: The facts that the macro takes, by name.
-        suffix: What follows the name of the op in its name, if the op is several layers.
-        title: Its name.
-        comment: The comment on it.
-    """
-
-    name: str
-    args: Mapping[str, object]
+    name: str  #: The name of its macro
+    args: Mapping[str, object]  #: The facts that the macro takes, by name
+    #: What follows the name of the op in its name, if the op is several layers
     suffix: tuple[str, ...] = ()
-    title: Title | None = None
-    comment: str = ""
+    title: Title | None = None  #: Its name
+    comment: str = ""  #: The comment on it
 
     @property
     def macro(self) -> str:
@@ -64,16 +57,9 @@ Step: TypeAlias = Layer | When
 
 @dataclass(frozen=True, slots=True)
 class Function(Node):
-    """A function.
+    """A function."""
 
-    Attributes:
-        kind: "unit", "block" or "network"; the first two take a value and return one.
-        name: The name of the function.
-        formals: Its parameters, except those that all of its kind have.
-        body: Its statements.
-    """
-
-    kind: str
-    name: str
-    formals: tuple[Formal, ...]
-    body: tuple[Node, ...]
+    kind: str  #: "unit", "block" or "network"; the first two take a value and return one
+    name: str  #: The name of the function
+    formals: tuple[Formal, ...]  #: Its parameters, except those that all of its kind have
+    body: tuple[Node, ...]  #: Its statements

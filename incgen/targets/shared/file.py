@@ -32,46 +32,31 @@ _SHOWN = 15
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The facts that a user of a class or function needs.
+    """The facts that a user of a class or function needs."""
 
-    Attributes:
-        name: The name of the class or function.
-        formals: Its parameters that the spec knows, in order.
-        sizes: The sizes of its inputs that it takes in front of them.
-        floats: The parameters that are floats.
-        either: The parameters that take one number for several equal ones.
-        gives_map: Whether it returns a map.
-    """
-
-    name: str
-    formals: tuple[Parameter, ...]
-    sizes: tuple[str, ...] = ()
-    floats: frozenset[str] = frozenset()
+    name: str  #: The name of the class or function
+    formals: tuple[Parameter, ...]  #: Its parameters that the spec knows, in order
+    sizes: tuple[str, ...] = ()  #: The sizes of its inputs that it takes in front of them
+    floats: frozenset[str] = frozenset()  #: The parameters that are floats
+    #: The parameters that take one number for several equal ones
     either: frozenset[str] = frozenset()
-    gives_map: bool = True
+    gives_map: bool = True  #: Whether it returns a map
 
 
 class File(ABC):
-    """The classes or functions of one file: each definition once for maps, once for vectors.
+    """The classes or functions of one file: each definition once for maps, once for vectors."""
 
-    Attributes:
-        target: The folder of the templates.
-        framework: The name of the framework in messages.
-        channels_last: Whether the axes of a map are height, width, channels.
-        joint: The separator of the words of a name.
-        untrained: The arguments of ops that matter in training only, as deployed files have them.
-        spelt: Returns the name of a class or function from one of the spec.
-    """
-
-    target: ClassVar[str]
-    framework: ClassVar[str]
-    channels_last: ClassVar[bool]
-    joint: ClassVar[str] = ""
+    target: ClassVar[str]  #: The folder of the templates
+    framework: ClassVar[str]  #: The name of the framework in messages
+    channels_last: ClassVar[bool]  #: Whether the axes of a map are height, width, channels
+    joint: ClassVar[str] = ""  #: The separator of the words of a name
+    #: The arguments of ops that matter in training only, as deployed files have them
     untrained: ClassVar[Mapping[str, df.ArgumentValue]] = {
         "init": None,
         "bias_init": ZERO,
         "variance": ex.Literal("biased"),  # the stock layer's
     }
+    #: Returns the name of a class or function from one of the spec
     spelt: ClassVar[Callable[[str], str]]
 
     def __init__(self, graph: Graph, style: Style, analysis: Analysis | None = None) -> None:

@@ -22,21 +22,13 @@ _KERNEL, _VARIANCE = ".weight", ".running_var"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the loader: what is folded into which layers.
+    """One line of the loader: what is folded into which layers."""
 
-    Attributes:
-        layer: The path of a layer; `*.` in front stands for any labels.
-        norm: The path of its normalisation; "" for a factor.
-        number: The epsilon of the normalisation, or the factor.
-        first: The channel of the normalisation that is the layer's first.
-        skip: The normalisations that a wildcard does not stand for.
-    """
-
-    layer: str
-    norm: str
-    number: float
-    first: int = 0
-    skip: tuple[str, ...] = ()
+    layer: str  #: The path of a layer; `*.` in front stands for any labels
+    norm: str  #: The path of its normalisation; "" for a factor
+    number: float  #: The epsilon of the normalisation, or the factor
+    first: int = 0  #: The channel of the normalisation that is the layer's first
+    skip: tuple[str, ...] = ()  #: The normalisations that a wildcard does not stand for
 
     @property
     def value(self) -> str:
@@ -46,19 +38,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """The weights of a deployed file, as its template needs them.
+    """The weights of a deployed file, as its template needs them."""
 
-    Attributes:
-        passes: The passes that made the file, as weights files name them.
-        dropped: The beginnings of keys that it has no use for.
-        lines: What it folds, in order.
-        mark: The tensor of a folded file that is no weight; "" if there is none.
-    """
-
-    passes: str
-    dropped: tuple[str, ...]
-    lines: tuple[Line, ...]
-    mark: str
+    passes: str  #: The passes that made the file, as weights files name them
+    dropped: tuple[str, ...]  #: The beginnings of keys that it has no use for
+    lines: tuple[Line, ...]  #: What it folds, in order
+    mark: str  #: The tensor of a folded file that is no weight; "" if there is none
 
 
 def loader(graph: Graph) -> Loader | None:

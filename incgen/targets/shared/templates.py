@@ -40,21 +40,13 @@ Macro: TypeAlias = Callable[..., str]
 
 @dataclass(frozen=True, slots=True)
 class Helper:
-    """A class or function that files define for themselves if they need it.
+    """A class or function that files define for themselves if they need it."""
 
-    Attributes:
-        name: The name of the helper, and of its file in `templates/TARGET/helpers/`.
-        needs: The helpers that it uses.
-        imports: The import statements that it needs.
-        why: The line about it in the documentation.
-        text: The text of the definition.
-    """
-
-    name: str
-    needs: tuple[str, ...]
-    imports: tuple[str, ...]
-    why: str
-    text: str
+    name: str  #: The name of the helper, and of its file in `templates/TARGET/helpers/`
+    needs: tuple[str, ...]  #: The helpers that it uses
+    imports: tuple[str, ...]  #: The import statements that it needs
+    why: str  #: The line about it in the documentation
+    text: str  #: The text of the definition
 
 
 class _Kept(BytecodeCache):

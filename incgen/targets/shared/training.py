@@ -51,17 +51,13 @@ _SCALES = (8, 9, 10, 11)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One transform of images as templates see it.
+    """One transform of images as templates see it."""
 
-    Attributes:
-        name: The name of the transform.
-        size: Height and width of the result, in pixels; for `resize` the shorter side, twice.
-        args: The other arguments. Also `sides` of `multi_crop`, and whether an image may be smaller
-            than a crop from it, which has to be `checked`.
-    """
-
-    name: str
+    name: str  #: The name of the transform
+    #: Height and width of the result, in pixels; for `resize` the shorter side, twice
     size: tuple[int, int]
+    #: The other arguments. Also `sides` of `multi_crop`, and whether an image may be smaller than a
+    #: crop from it, which has to be `checked`
     args: dict[str, Any]
 
 

@@ -21,24 +21,15 @@ BORDERS = ("pad", "border")
 
 @dataclass(frozen=True, slots=True)
 class UnitForm:
-    """The parameters of a unit.
+    """The parameters of a unit."""
 
-    Attributes:
-        args: The arguments of its head op that uses set, in the order of the table.
-        square_kernel: Whether every kernel is square, so that it is one number.
-        square_stride: Likewise for strides.
-        strided: Whether some use has a stride.
-        odd: Whether every kernel is odd, whatever the parameters of the network are.
-        pad_sides: How many numbers the padding is: 1, 2 or 4.
-        same: Whether a use may pad by TensorFlow's `same` in a way that depends on sizes.
-    """
-
-    args: tuple[str, ...]
-    square_kernel: bool
-    square_stride: bool
-    strided: bool
-    odd: bool
-    pad_sides: int = 1
+    args: tuple[str, ...]  #: The arguments of its head op that uses set, in the order of the table
+    square_kernel: bool  #: Whether every kernel is square, so that it is one number
+    square_stride: bool  #: Likewise for strides
+    strided: bool  #: Whether some use has a stride
+    odd: bool  #: Whether every kernel is odd, whatever the parameters of the network are
+    pad_sides: int = 1  #: How many numbers the padding is: 1, 2 or 4
+    #: Whether a use may pad by TensorFlow's `same` in a way that depends on sizes
     same: bool = False
 
     @property
@@ -49,23 +40,16 @@ class UnitForm:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The context of an op: what its form depends on besides its arguments.
+    """The context of an op: what its form depends on besides its arguments."""
 
-    Attributes:
-        shape: The shape of its input.
-        words: Returns the values that a parameter takes, if words are among them.
-        unit: The form of the unit whose head it is, if it is one.
-        init: How the kernels are initialised if a use of the unit sets nothing.
-        explicit: Whether some use of the unit needs explicit padding.
-        never_negative: Whether its input is known to have no negative values.
-    """
-
-    shape: Symbol
+    shape: Symbol  #: The shape of its input
+    #: Returns the values that a parameter takes, if words are among them
     words: Callable[[str], list[Value]]
-    unit: UnitForm | None = None
+    unit: UnitForm | None = None  #: The form of the unit whose head it is, if it is one
+    #: How the kernels are initialised if a use of the unit sets nothing
     init: Initializer | None = None
-    explicit: bool = False
-    never_negative: bool = False
+    explicit: bool = False  #: Whether some use of the unit needs explicit padding
+    never_negative: bool = False  #: Whether its input is known to have no negative values
 
     @property
     def odd(self) -> bool:

@@ -28,15 +28,10 @@ NOTHING: Sides = (ZERO, ZERO, ZERO, ZERO)
 
 @dataclass(frozen=True, slots=True)
 class Padding:
-    """The padding of one window.
+    """The padding of one window."""
 
-    Attributes:
-        sides: Top, bottom, left, right; None if they depend on the size of the input.
-        same: Whether TensorFlow's `same` pads alike.
-    """
-
-    sides: Sides | None
-    same: bool = False
+    sides: Sides | None  #: Top, bottom, left, right; None if they depend on the size of the input
+    same: bool = False  #: Whether TensorFlow's `same` pads alike
 
     @property
     def both(self) -> Pair | None:

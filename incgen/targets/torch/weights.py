@@ -18,36 +18,23 @@ _COUNTED = ("glorot_uniform", "glorot_normal")
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """The initialisation of a parameter, and its weight decay.
+    """The initialisation of a parameter, and its weight decay."""
 
-    Attributes:
-        path: What follows the name of the layer: `weight`, or `pointwise` and `weight`.
-        begin: The initialiser, to be applied to the tensor.
-        condition: When the parameter exists at all.
-        l2: The decay of a kernel.
-        known: Whether type checkers know the attribute to be a tensor.
-    """
-
+    #: What follows the name of the layer: `weight`, or `pointwise` and `weight`
     path: tuple[str, ...]
-    begin: Op
-    condition: Expression = TRUE
-    l2: Expression = ZERO
-    known: bool = False
+    begin: Op  #: The initialiser, to be applied to the tensor
+    condition: Expression = TRUE  #: When the parameter exists at all
+    l2: Expression = ZERO  #: The decay of a kernel
+    known: bool = False  #: Whether type checkers know the attribute to be a tensor
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A parameter to initialise once its module exists.
+    """A parameter to initialise once its module exists."""
 
-    Attributes:
-        path: The path of the module.
-        inner: The attributes that lead from the module to the parameter.
-        weight: How it is initialised.
-    """
-
-    path: Path
-    inner: tuple[str, ...]
-    weight: Weight
+    path: Path  #: The path of the module
+    inner: tuple[str, ...]  #: The attributes that lead from the module to the parameter
+    weight: Weight  #: How it is initialised
 
 
 @dataclass(frozen=True, slots=True)

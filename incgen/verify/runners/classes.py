@@ -17,15 +17,10 @@ from incgen.weights.checkpoint import Array
 
 
 class ClassRunner(Runner):
-    """A generated class.
+    """A generated class."""
 
-    Attributes:
-        kind: What an output is, as a type of the framework.
-        word: The same in messages.
-    """
-
-    kind: ClassVar[type]
-    word: ClassVar[str]
+    kind: ClassVar[type]  #: What an output is, as a type of the framework
+    word: ClassVar[str]  #: The same in messages
     base: ClassVar[type]  #: What every module is
     stock: ClassVar[tuple[type, ...]]  #: Classes of the framework that make modules in the file
     has_channels_last: ClassVar[bool] = False  #: Whether shapes in docstrings are (N, H, W, C)

@@ -33,31 +33,18 @@ def own(attribute: str) -> ex.Name:
 
 @dataclass(frozen=True, slots=True)
 class Class(Node):
-    """A class.
+    """A class."""
 
-    Attributes:
-        name: The name of the class.
-        base: `module`, `list` or `chain`.
-        doc: The words of its docstring.
-        declared: What it declares above its methods.
-        takes: The parameters of the constructor.
-        init: The statements of the constructor.
-        values: The parameters of the forward method besides the input.
-        output: The type of the result if it is not always a tensor, else empty.
-        forward: The statements of the forward method; none if the base has one.
-        methods: Further methods.
-    """
-
-    name: str
-    base: str
-    doc: str
-    declared: tuple[Node, ...]
-    takes: tuple[Formal, ...]
-    init: tuple[Node, ...]
-    values: tuple[str, ...]
-    output: str
-    forward: tuple[Node, ...]
-    methods: tuple[Node, ...] = ()
+    name: str  #: The name of the class
+    base: str  #: `module`, `list` or `chain`
+    doc: str  #: The words of its docstring
+    declared: tuple[Node, ...]  #: What it declares above its methods
+    takes: tuple[Formal, ...]  #: The parameters of the constructor
+    init: tuple[Node, ...]  #: The statements of the constructor
+    values: tuple[str, ...]  #: The parameters of the forward method besides the input
+    output: str  #: The type of the result if it is not always a tensor, else empty
+    forward: tuple[Node, ...]  #: The statements of the forward method; none if the base has one
+    methods: tuple[Node, ...] = ()  #: Further methods
 
 
 # ---------------------------------------------------------------- modules
@@ -65,30 +52,21 @@ class Class(Node):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """An op as a module.
+    """An op as a module."""
 
-    Attributes:
-        module: Its constructor.
-        apart: A function and a stock module that do the same, where the module would be a class
-            of its own. A container needs the module; a forward method can call both.
-        weights: The parameters to initialise, if that takes statements.
-    """
-
-    module: Code
+    module: Code  #: Its constructor
+    #: A function and a stock module that do the same, where the module would be a class of its own.
+    #: A container needs the module; a forward method can call both
     apart: tuple[Op, Op] | None = None
-    weights: tuple[Any, ...] = ()
+    weights: tuple[Any, ...] = ()  #: The parameters to initialise, if that takes statements
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A module and how it is called.
+    """A module and how it is called."""
 
-    Attributes:
-        module: Its constructor.
-        call: Returns its value, from the module and its input.
-    """
-
-    module: Code
+    module: Code  #: Its constructor
+    #: Returns its value, from the module and its input
     call: Callable[[Code, Code], Code] = field(default=lambda module, x: Applied(module, (x,)))
 
     def on(self, value: Code) -> Built:

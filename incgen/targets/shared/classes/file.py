@@ -19,14 +19,10 @@ from incgen.targets.shared.preamble import described, facts
 
 
 class ClassFile(shared.File):
-    """A file of classes.
-
-    Attributes:
-        writer: Writes one of them.
-    """
+    """A file of classes."""
 
     spelt = class_name
-    writer: ClassVar[type[ClassWriter]]
+    writer: ClassVar[type[ClassWriter]]  #: Writes one of them
 
     @abstractmethod
     def decays(self, classes: Sequence[Node]) -> bool:

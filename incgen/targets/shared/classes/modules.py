@@ -56,17 +56,11 @@ IDENTITY = Op("identity", {})
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a definition that becomes a class of its own.
+    """A part of a definition that becomes a class of its own."""
 
-    Attributes:
-        element: The part: a group, join, chain or repeat.
-        path: Its path in the class around it.
-        captured: The outer values that it uses, and the names of their sizes.
-    """
-
-    element: df.Element
-    path: Path
-    captured: Mapping[str, str]
+    element: df.Element  #: The part: a group, join, chain or repeat
+    path: Path  #: Its path in the class around it
+    captured: Mapping[str, str]  #: The outer values that it uses, and the names of their sizes
 
 
 class Modules(Scope):
