@@ -189,7 +189,6 @@ class Reporter:
     """Collects the diagnostics of a stage."""
 
     def __init__(self) -> None:
-        """Start empty."""
         self.errors = 0
         self._diagnostics: dict[tuple[object, ...], Diagnostic] = {}
 

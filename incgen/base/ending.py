@@ -24,7 +24,6 @@ class Ended(KeyboardInterrupt):
     """A signal that ends the program was received."""
 
     def __init__(self, number: int) -> None:
-        """Store the signal."""
         super().__init__(signal.Signals(number).name)
         self.number = number
 

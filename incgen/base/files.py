@@ -113,7 +113,6 @@ class Replacement:
     """
 
     def __init__(self, path: Path) -> None:
-        """Store the path; open nothing yet."""
         self.path = path
         self.temporary = path.with_name(f".{path.name[:100]}.{os.urandom(6).hex()}.tmp")
         self._descriptor = -1

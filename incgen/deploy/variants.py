@@ -32,7 +32,6 @@ class Variants:
     """The variants of all units and blocks of a network."""
 
     def __init__(self, network: df.Definition, edits: Tree) -> None:
-        """Find and name them."""
         self.variants: dict[df.Definition, list[Variant]] = {}
         self._visit(network, edits)
         taken = {d.name for d in self.variants}

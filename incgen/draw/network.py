@@ -22,7 +22,6 @@ class Network:
     """A graph with its nest, and what is known of each of its parts."""
 
     def __init__(self, graph: Graph) -> None:
-        """Store the graph."""
         self.graph = graph
         self.body = graph.nest
         self._runs: dict[str, list[list[Body]]] = {}

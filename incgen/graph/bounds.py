@@ -30,7 +30,6 @@ class Bounds:
     """Counts the parts of a network, and stops if there are too many."""
 
     def __init__(self, report: Reporter) -> None:
-        """Start counting at 0."""
         self.report = report
         self.elements = 0
         self.numbers = 0

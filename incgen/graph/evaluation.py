@@ -30,7 +30,6 @@ class Evaluator:
     """
 
     def __init__(self, report: Reporter) -> None:
-        """Store the reporter."""
         self.report = report
         #: The arguments of each op that are the same for every use, once they are known
         self.fixed: dict[int, Arguments] = {}

@@ -126,7 +126,6 @@ class Fault(Exception):
     """An op cannot take this shape; the message says why, in numbers."""
 
     def __init__(self, code: Code, message: str, help: str | None = None) -> None:
-        """Store the parts of a report."""
         super().__init__(message)
         self.code, self.help = code, help
         self.concerns: tuple[str, ...] = _CONCERNED[code]

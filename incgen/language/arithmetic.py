@@ -69,7 +69,6 @@ class EvaluationError(Exception):
     """
 
     def __init__(self, message: str, *, ranged: bool = False) -> None:
-        """Store the message."""
         super().__init__(message)
         self.ranged = ranged
 

@@ -15,7 +15,6 @@ class Alignment:
     """The pieces that two versions of a text share: whole lines, and the ends of changed ones."""
 
     def __init__(self, old: str, new: str) -> None:
-        """Compare two versions."""
         #: Pieces: where they begin in each version, and their length
         self._pieces: list[tuple[int, int, int]] = []
         if old == new:

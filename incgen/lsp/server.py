@@ -32,7 +32,6 @@ class Server(LanguageServer):
     """
 
     def __init__(self) -> None:
-        """Start without documents."""
         # Whole texts: they are short, and pygls splits lines at more characters than editors do.
         kind = lsp.TextDocumentSyncKind.Full
         super().__init__("incgen", VERSION, text_document_sync_kind=kind)

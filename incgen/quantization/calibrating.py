@@ -36,7 +36,6 @@ class _Once(CalibrationDataReader):  # type: ignore[misc]
     """One batch, as the library reads it."""
 
     def __init__(self, x: Array) -> None:
-        """Store the batch."""
         self._left = [{INPUT: x}]
 
     def get_next(self) -> dict[str, Array] | None:

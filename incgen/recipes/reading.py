@@ -28,7 +28,6 @@ class FormReader:
     """
 
     def __init__(self, values: Values, report: Reporter) -> None:
-        """Store them."""
         self.values, self.report = values, report
 
     def chosen(self, setting: str, forms: Mapping[str, Form], call: st.Call) -> object:

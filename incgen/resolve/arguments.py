@@ -178,7 +178,6 @@ class Binder:
         resolve: Callable[[ex.Expression], ex.Expression | None],
         known: Callable[[str], bool],
     ) -> None:
-        """Store them."""
         self.report = report
         self.resolve = resolve
         self.known = known

@@ -33,7 +33,6 @@ class BodyResolver:
     """
 
     def __init__(self, context: Context, *, network: bool = False) -> None:
-        """Start outside every body."""
         self.context, self.report, self.network = context, context.report, network
         self.calls = CallResolver(context)
         self.frames: list[dict[str, Span]] = []

@@ -28,7 +28,6 @@ class CallResolver:
     """
 
     def __init__(self, context: Context) -> None:
-        """Start outside every chain."""
         self.context, self.report, self.unit = context, context.report, context.unit
         self.values = context.scope.values
         self.arguments = Matcher(context)

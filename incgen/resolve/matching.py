@@ -36,7 +36,6 @@ class Matcher:
     """Matches the arguments of the calls in one definition; a faulty call raises `Refused`."""
 
     def __init__(self, context: Context) -> None:
-        """Store the context."""
         self.context, self.report, self.binder = context, context.report, context.binder
 
     def tell(self, code: Code, span: Span | None, message: str, help: str | None) -> NoReturn:

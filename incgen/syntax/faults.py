@@ -12,6 +12,5 @@ class SyntaxFault(Exception):
     """An error found while lexing or building; carries its diagnostic."""
 
     def __init__(self, code: Code, span: Span, message: str, **more: Any) -> None:
-        """Make the diagnostic."""
         super().__init__(message)
         self.diagnostic = Diagnostic(code, message, span, **more)

@@ -46,7 +46,6 @@ class Lines(PostLex):
     always_accept = ("_NEWLINE",)
 
     def __init__(self, span_of: Callable[[Token], Span]) -> None:
-        """Start with no open brackets."""
         self.open: list[Token] = []
         self.span_of = span_of
         self.number: int | None = None

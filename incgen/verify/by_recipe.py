@@ -59,7 +59,6 @@ class ScriptFailure(Failure):
     """
 
     def __init__(self, target: str, error: Exception) -> None:
-        """Read the exception."""
         super().__init__(target, error)
         cause = error.__cause__ or error  # of an import that is missing, with what installs it
         frames = traceback.extract_tb(cause.__traceback__)
@@ -75,7 +74,6 @@ class RecipeClimb:
     """
 
     def __init__(self, models: Models, given: ByRecipe, record: Record) -> None:
-        """Store the models, the recipe with its scripts, and the record."""
         self.models, self.record = models, record
         self.recipe, self.script = given.recipe, given.script
         other = models.dtype != record.models.dtype

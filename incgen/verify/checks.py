@@ -14,7 +14,6 @@ class Incomparable(Exception):
     """The findings on a rung rule out further comparison."""
 
     def __init__(self, rung: int) -> None:
-        """Store the rung."""
         super().__init__()
         self.rung = rung
 

@@ -49,7 +49,6 @@ class Deployed:
     """Compares the deployed forms of a network with its training form, in evaluation."""
 
     def __init__(self, models: Models, record: Record, forms: Forms) -> None:
-        """Store the models of the training form, and the forms."""
         self.models, self.record = models, record
         self.forms = forms
 

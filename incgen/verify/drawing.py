@@ -39,7 +39,6 @@ class _Drawn(Reference):
     """
 
     def __init__(self, graph: Graph, seed: int, scale: float) -> None:
-        """Start with random weights."""
         self.scaled, self.scale = inputs.weights(graph, seed), scale
         super().__init__(graph, self.scaled)
 

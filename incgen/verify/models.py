@@ -52,7 +52,6 @@ class Failure(Exception):
     """
 
     def __init__(self, target: str, error: Exception) -> None:
-        """Read the exception."""
         text = " ".join(str(error).split())[:300]
         self.target = target
         self.reason = text if isinstance(error, RunFault) else f"{type(error).__name__}: {text}"

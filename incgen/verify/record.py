@@ -54,7 +54,6 @@ class Record:
     """
 
     def __init__(self, models: Models) -> None:
-        """Start empty."""
         self.models = models
         self.places = Places(models.graph)
         self.comparisons: list[Comparison] = []

@@ -23,7 +23,6 @@ class RoundTrip:
     """
 
     def __init__(self, models: Models, record: Record, progress: Callable[[str], None]) -> None:
-        """Store the models, the record, and the progress callback."""
         self.models, self.record, self.progress = models, record, progress
         self.outputs: dict[str, dict[str, Array]] = {}
 

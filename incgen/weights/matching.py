@@ -73,7 +73,6 @@ class Names:
     def __init__(
         self, graph: Graph, layout: Layout, rules: Mapping[str, str] | None = None
     ) -> None:
-        """Store the inputs; names are computed on demand."""
         self.graph = graph
         self.layout = layout
         self.rules = dict(rules or {})

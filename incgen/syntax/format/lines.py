@@ -115,7 +115,6 @@ class Reader:
     """Reads the lines of a text in one pass."""
 
     def __init__(self) -> None:
-        """Begin outside of all brackets."""
         self.lines: list[Line] = []
         self.open: list[Bracket] = []
         #: The level of a `->` at the beginning of a line, if a block was closed before it.

@@ -18,7 +18,6 @@ class Spacing:
     """Sets the blanks of all lines of a text, in order: a bracket may be open over several."""
 
     def __init__(self) -> None:
-        """Begin outside of all brackets."""
         #: The open brackets; "params" stands for one around the parameters of a definition.
         self.open: list[str] = []
         #: The last token of the lines above, if one of their brackets goes on here.

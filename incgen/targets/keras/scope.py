@@ -77,7 +77,6 @@ class Scope(Uses):
     maps = "Map"
 
     def __init__(self, file: File, name: str, definition: df.Definition, is_map: bool) -> None:
-        """Begin an empty function."""
         super().__init__(file, name, definition, is_map)
         self.statements: list[Node] = []
         self.prefix: tuple[Part, ...] = ()

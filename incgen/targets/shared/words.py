@@ -28,7 +28,6 @@ class Words:
     """The words that the parameters of a network's units and blocks take."""
 
     def __init__(self, graph: Graph, opened: OpenParameters) -> None:
-        """Begin with nothing looked up."""
         self.graph, self.opened = graph, opened
         self._paddings: dict[tuple[df.Definition, str], list[Value]] = {}
         self._taken: dict[tuple[df.Definition, str], list[Value]] = {}

@@ -44,7 +44,6 @@ class TorchWriter(ClassWriter):
         is_map: bool,
         owner: Scope | None = None,
     ) -> None:
-        """Begin an empty class."""
         super().__init__(file, name, definition, is_map, owner)
         self.starts: list[Start] = []  # of the module that becomes an attribute
         self.rates: list[tuple[Key, Expression]] = []

@@ -37,7 +37,6 @@ class Runner(InferenceRunner):
     settings: ClassVar[Callable[[], Mapping[str, Any]]]
 
     def __init__(self, graph: Graph, source: str, dtype: str) -> None:
-        """Store the source."""
         super().__init__(graph, source, dtype)
         self.module: ModuleType | None = None
         self.model: Any = None

@@ -30,7 +30,6 @@ class InferenceRunner(ABC):
     trainable: ClassVar[bool] = False  #: Whether there is more to it than evaluation
 
     def __init__(self, graph: Graph, source: str, dtype: str) -> None:
-        """Store the source."""
         self.graph, self.source, self.dtype = graph, source, dtype
         self.places = Places(graph)
         self.lines: dict[str, int] = {}

@@ -120,7 +120,6 @@ class _Worker:
     """A process that reads one file at a time."""
 
     def __init__(self, kind: _Kind) -> None:
-        """Start the process."""
         if not sys.executable or hasattr(sys, "frozen"):  # an application that embeds Python
             raise WeightsError(
                 f"{kind.files} are read by a separate Python process, and `sys.executable` does "
