@@ -20,12 +20,14 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import forkserver
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -113,6 +115,11 @@ def loaded(script: Path) -> Any:
             if own is not None and Path(own).parent == script.parent:
                 del sys.modules[name]  # another script has another model of this name
     return module
+
+
+def importer(folders: pytest.TempPathFactory, target: str) -> Callable[[str], Any]:
+    """Return what imports the script of a spec, each once."""
+    return cache(lambda text: loaded(built(folders.mktemp("part"), text, target)))
 
 
 #: Keeps the declarations of torchvision's operators alive.

@@ -84,6 +84,46 @@ FORMS = {
     "arrays": spec(GREY, drop=["train"], evaluate="{ resize 9 -> center_crop }"),
     "torch": spec(optimizer="rmsprop torch decay=0.9 eps=1 momentum=0.5", shuffle="once"),
 }
+#: The network without dropout.
+STILL = NETWORK.replace("    dropout drop\n", "").replace(", drop = 0.25", "")
+#: Layers with depthwise kernels, of which one is a grouped convolution.
+DEPTHWISE = """    separable_conv 3x3 10 multiplier=2
+    depthwise_conv 3x3 multiplier=2
+    conv 3x3 8 groups=4
+    global_avg_pool
+    dropout"""
+
+
+def forms(target: str) -> dict[str, str]:
+    """Return recipes that together have every form of a script, by their names."""
+    end, bn = "    global_avg_pool\n    dropout", "-> bn ->"
+    inside, eps = "sgd momentum=0.5 nesterov=true rate=inside", "decay=0.9 eps=1"
+    own = {
+        "torch": {
+            "biased": spec(NETWORK.replace("caffe", "tf"), optimizer=f"rmsprop tf {eps}"),
+            "mixed": spec(
+                NETWORK.replace(bn, "-> bn variance=biased ->", 1).replace(
+                    end, f"    bn variance=unbiased\n{end}"
+                )
+            ),
+            "unscaled": spec(NETWORK.replace(bn, "-> bn scale=false ->", 1)),
+            "crops": spec(evaluate="{ ten_crop }", optimizer=inside),
+        },
+        "keras": {
+            "biased": spec(NETWORK.replace("caffe", "tf"), optimizer=f"rmsprop tf {eps}"),
+            "crops": spec(evaluate="{ ten_crop }", optimizer="sgd momentum=0.5 nesterov=true"),
+            "stock": spec(optimizer=f"rmsprop keras {eps}", batch="6", drop=["clip", "average"]),
+            "depth": spec(NETWORK.replace(end, DEPTHWISE)),
+        },
+        "flax": {
+            "apart": spec(batch="6"),
+            "biased": spec(STILL.replace("caffe", "tf"), batch="6", optimizer=f"rmsprop tf {eps}"),
+            "crops": spec(evaluate="{ ten_crop }", optimizer=inside, drop=["clip"]),
+            "depth": spec(NETWORK.replace(end, DEPTHWISE)),
+        },
+    }
+    return {**FORMS, **own[target]}
+
 
 #: Rates that change from step to step, and gradients of two weights.
 RATES = [0.1, 0.05, 0.2, 0.025]

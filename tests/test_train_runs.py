@@ -12,7 +12,7 @@ import scripts
 import torch
 from safetensors.numpy import save_file
 from scripts import same, weights
-from small import NETWORK, spec
+from small import NETWORK, forms, spec
 
 from incgen.targets import TARGETS
 
@@ -284,3 +284,22 @@ def test_a_loss_that_is_not_finite_stops_the_run(
     assert "output is not finite: conv2.conv\n" in run.said
     assert not [*(tmp_path / "run").glob("checkpoint*")]
     assert not run.log()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "form"),
+    [(target, form) for target in ("keras", "flax") for form in forms(target)],
+    indirect=["target"],
+    scope="module",
+)
+def test_every_form_runs(form: str, target: str, images: Path, tmp_path: Path) -> None:
+    script = scripts.built(tmp_path / "script", forms(target)[form], target)
+    if form in ("grey", "least", "arrays"):  # images of the size of the network
+        images = scripts.folder_of_idx(tmp_path / "idx")
+    for devices in (1, 2):
+        run = scripts.run(
+            script, images, tmp_path / f"run{devices}", "--log-every=1", devices=devices
+        )
+        assert run.code == 0, run.said
+        assert [row["step"] for row in run.log() if row["top1"]][-1] == run.log()[-1]["step"]

@@ -1,15 +1,13 @@
-"""Training scripts of PyTorch: their text, each of their parts, and whole runs."""
+"""Training scripts of PyTorch: what is their own, in parts and in whole runs."""
 
 from __future__ import annotations
 
-import colorsys
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,92 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 import scripts
-import small
 import torch
+from parts_torch import float64
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from scripts import check
-from small import GREY, NETWORK, PLAIN, picture, spec
+from small import GREY, NETWORK, forms, picture, spec
 from torch import Tensor, nn
 
 from incgen.compiling import compile_recipe
 from incgen.recipes import rates
 
-#: A line of the network, and the same with a normalisation of the other kind.
-MORE, MORE_BN = (
-    "    global_avg_pool\n    dropout",
-    "    bn variance=unbiased\n    global_avg_pool\n    dropout",
-)
-CROP = "crop area=[0.3, 1] aspect=[3/4, 4/3]"
-
-
 # ---------------------------------------------------------------- the text
-
-GOLDEN = Path(__file__).parent / "golden" / "training"
-#: Recipes that together have every form of a script.
-FORMS = {
-    **small.FORMS,
-    "biased": spec(NETWORK.replace("caffe", "tf"), optimizer="rmsprop tf decay=0.9 eps=1"),
-    "mixed": spec(
-        NETWORK.replace("-> bn ->", "-> bn variance=biased ->", 1).replace(MORE, MORE_BN)
-    ),
-    "unscaled": spec(NETWORK.replace("-> bn ->", "-> bn scale=false ->", 1)),
-    "crops": spec(evaluate="{ ten_crop }", optimizer="sgd momentum=0.5 nesterov=true rate=inside"),
-}
-
-
-@pytest.fixture(scope="module")
-def forms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the scripts of all forms."""
-    folder = tmp_path_factory.mktemp("forms")
-    for name, text in FORMS.items():
-        scripts.built(
-            folder / name, text.replace("recipe r for", f"recipe {name} for"), "torch", name
-        )
-    return folder
-
-
-def test_golden(update_goldens: bool, tmp_path: Path) -> None:
-    source = scripts.built(tmp_path, spec(), "torch").read_text("utf-8").partition("\n")[2]
-    golden = GOLDEN / "train_small_r_torch.py"
-    if update_goldens:
-        golden.parent.mkdir(exist_ok=True)
-        golden.write_text(source, "utf-8")
-    assert source == golden.read_text("utf-8"), "to accept it: pytest --update-goldens"
-
-
-def test_ruff_finds_nothing(forms: Path) -> None:
-    beside = ("--config", 'src = ["*"]')  # the model is beside its script
-    check("ruff", "check", "--isolated", *beside, "--select", "E,F,I,UP,B", ".", cwd=forms)
-    check("ruff", "format", "--isolated", "--diff", ".", cwd=forms)
-
-
-@pytest.mark.slow
-def test_mypy_finds_nothing(forms: Path, tmp_path: Path) -> None:
-    files = []
-    for folder in forms.iterdir():
-        for path in folder.glob("*.py"):  # each form has a model of the same name
-            text = path.read_text("utf-8").replace("small_torch", f"{folder.name}_torch")
-            files.append(path.name.replace("small_torch", f"{folder.name}_torch"))
-            (tmp_path / files[-1]).write_text(text, "utf-8")
-    cache = f"--cache-dir={tmp_path}/cache"
-    check("mypy", "--strict", "--config-file=", cache, *files, cwd=tmp_path)
-
-
-def test_only_what_a_recipe_needs_is_written(forms: Path) -> None:
-    least = (forms / "least" / "train_small_least_torch.py").read_text("utf-8")
-    for word in (
-        "average",
-        "SyncBatchNorm",
-        "clip",
-        "draw",
-        "crop_box",
-        "HEADS",
-        "SMOOTHING",
-        "L2",
-    ):
-        assert word not in least, word
-    assert len(least.splitlines()) < 680
 
 
 @pytest.mark.parametrize("name", ["run", "examples", "dataset", "csv"])
@@ -119,74 +42,12 @@ def test_a_network_with_a_name_of_the_script(name: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def imported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """Return what imports the script of a spec."""
-
-    @cache
-    def script(text: str) -> Any:
-        return scripts.loaded(scripts.built(tmp_path_factory.mktemp("part"), text, "torch"))
-
-    return script
+    return scripts.importer(tmp_path_factory, "torch")
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return scripts.folder_of_images(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture
-def float64() -> Iterator[None]:
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("sgd", small.sgd(0, False, False)),
-        ("sgd momentum=0.75", small.sgd(0.75, False, False)),
-        ("sgd momentum=0.75 nesterov=true", small.sgd(0.75, True, False)),
-        ("sgd momentum=0.75 rate=inside", small.sgd(0.75, False, True)),
-        ("sgd momentum=0.75 nesterov=true rate=inside", small.sgd(0.75, True, True)),
-        ("rmsprop tf decay=0.9 momentum=0.75 eps=1", small.rmsprop("tf", 0.9, 0.75, 1)),
-        ("rmsprop keras decay=0.9 momentum=0.75 eps=0.01", small.rmsprop("keras", 0.9, 0.75, 0.01)),
-        ("rmsprop torch decay=0.9 momentum=0.75 eps=0.01", small.rmsprop("torch", 0.9, 0.75, 0.01)),
-        ("rmsprop torch decay=0.9 eps=0.01", small.rmsprop("torch", 0.9, 0, 0.01)),
-        ("adam eps=0.1", small.adam(0.9, 0.999, 0.1)),
-        ("adamw beta2=0.95 decay=0.25", small.adam(0.9, 0.95, 1e-8, 0.25)),
-    ],
-)
-@pytest.mark.usefixtures("float64")
-def test_an_optimizer(line: str, expected: list[float], imported: Callable[..., Any]) -> None:
-    module = imported(spec(optimizer=line))
-    model = nn.Linear(1, 2, bias=False)
-    nn.init.ones_(model.weight)
-    optimizer = module.make_optimizer(model)
-    for rate, gradients in zip(small.RATES, small.GRADIENTS, strict=True):
-        model.weight.grad = torch.tensor(gradients)[:, None]
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.step()
-
-    assert model.weight.flatten().tolist() == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.usefixtures("float64")
-def test_adamw_decays_kernels_only(imported: Callable[..., Any]) -> None:
-    module = imported(spec(optimizer="adamw beta2=0.95 decay=0.25"))
-    model = module.Small()
-    before = {key: w.detach().clone() for key, w in model.named_parameters()}
-    for w in model.parameters():
-        w.grad = torch.zeros_like(w)
-    optimizer = module.make_optimizer(model)
-    for group in optimizer.param_groups:
-        group["lr"] = 0.5
-    optimizer.step()
-
-    for key, w in model.named_parameters():
-        left = 1 - 0.5 * 0.25 if w.dim() > 1 else 1
-        torch.testing.assert_close(w, left * before[key], rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -234,47 +95,10 @@ def test_the_order_of_examples(imported: Callable[..., Any]) -> None:
     assert imported(spec(shuffle="none")).order(3, 10, 7).tolist() == [*range(10)]
 
 
-def test_processes_share_each_batch(
-    imported: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A run that begins in the middle of an epoch sees what one from the start sees there."""
-    module = imported(spec())
-    whole = [(source, part.tolist()) for source, part in module.training_order(20, 7, 0, 7)]
-    assert [source for source, _ in whole] == [(7, epoch) for epoch in (0, 0, 0, 1, 1, 1, 2)]
-    for epoch in (0, 1):
-        seen = module.order(epoch, 20, 7).tolist()
-        assert [*chain(*(part for source, part in whole if source[1] == epoch))] == seen[:18]
-
-    monkeypatch.setattr(module, "PROCESSES", 3)
-    shares = []
-    for rank in range(3):
-        monkeypatch.setattr(module, "RANK", rank)
-        shares.append([part.tolist() for _, part in module.training_order(20, 7, 4, 7)])
-    assert [[*chain(*parts)] for parts in zip(*shares, strict=True)] == [p for _, p in whole[4:]]
-
-
-@pytest.mark.usefixtures("float64")
-def test_clipping(imported: Callable[..., Any]) -> None:
-    def clipped(line: str, scale: float) -> list[float]:
-        weights = [nn.Parameter(torch.zeros(n)) for n in (2, 1)]
-        weights[0].grad, weights[1].grad = (
-            torch.tensor([3.0, 0]) * scale,
-            torch.tensor([4.0]) * scale,
-        )
-        imported(spec(clip=line)).clip(weights)
-        return [value for w in weights for value in (w.grad if w.grad is not None else w).tolist()]
-
-    assert clipped("norm 2", 1) == pytest.approx([1.2, 0, 1.6], rel=1e-15)
-    assert clipped("norm 2", 0.25) == [0.75, 0, 1]
-    assert clipped("norm 2", 0) == [0, 0, 0]
-    assert clipped("value 3.5", 1) == [3, 0, 3.5]
-    assert clipped("value 3.5", -1) == [-3, 0, -3.5]
-
-
 @pytest.mark.parametrize(
     ("line", "decays"), [("0.9", [0.9] * 3), ("0.25 ramp=true", [0.1, 2 / 11, 0.25])]
 )
-@pytest.mark.usefixtures("float64")
+@float64()
 def test_the_average(line: str, decays: list[float], imported: Callable[..., Any]) -> None:
     module = imported(spec(average=line))
     model = module.Small()
@@ -294,53 +118,12 @@ def test_the_average(line: str, decays: list[float], imported: Callable[..., Any
         torch.testing.assert_close(state[key], expected[key], rtol=1e-13, atol=0)
 
 
-@pytest.mark.parametrize("l2", [None, "0.125", "0"])
-@pytest.mark.usefixtures("float64")
-def test_the_loss(l2: str | None, imported: Callable[..., Any]) -> None:
-    """Its own weight decay is of the convolutions, that of the recipe is of all kernels."""
-    module = imported(spec(**({} if l2 is None else {"l2": l2})))
-    torch.manual_seed(0)
-    model, labels = module.Small(), [0, 2, 1, 2]
-    outputs = model(torch.randn(4, 3, 8, 8))
-    loss = module.loss_of(model, outputs, torch.tensor(labels))
-
-    main, head = (output.detach().numpy() for output in outputs)
-    expected = small.cross_entropy(main, labels, 0.1) + 0.3 * small.cross_entropy(head, labels, 0.1)
-    for weight in model.parameters():
-        if weight.dim() == 4:
-            expected += (
-                (0.01 if l2 is None else float(l2)) / 2 * float(weight.detach().square().sum())
-            )
-        elif weight.dim() == 2:
-            expected += float(l2 or 0) / 2 * float(weight.detach().square().sum())
-    assert float(loss.detach()) == pytest.approx(expected, rel=1e-13)
-
-
 def test_a_layer_may_have_the_name_of_what_wraps_a_model(imported: Callable[..., Any]) -> None:
     module = imported(spec(NETWORK.replace("conv2:", "module:")))
     model = module.Small()
     images, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 2, 1, 2])
     assert module.loss_of(model, model(images), labels).isfinite()
     assert module.first_overflow(model, images, torch.float32) == "none"
-
-
-@pytest.mark.usefixtures("float64")
-def test_the_loss_of_a_network_without_heads_and_decay(imported: Callable[..., Any]) -> None:
-    module = imported(spec(PLAIN, loss="cross_entropy"))
-    logits, labels = torch.randn(4, 3), [0, 2, 1, 2]
-    loss = module.loss_of(module.Small(), logits, torch.tensor(labels))
-
-    assert float(loss) == pytest.approx(small.cross_entropy(logits.numpy(), labels, 0), rel=1e-13)
-
-
-def test_half_precision_does_not_round_the_loss(imported: Callable[..., Any]) -> None:
-    module = imported(spec(PLAIN, loss="cross_entropy"))
-    logits = torch.tensor([[3.0, 2.75, -1.0]], dtype=torch.bfloat16)
-    loss = module.loss_of(module.Small(), logits, torch.tensor([0]))
-
-    assert float(loss) == pytest.approx(
-        small.cross_entropy(logits.double().numpy(), [0], 0), rel=1e-6
-    )
 
 
 # ---------------------------------------------------------------- images
@@ -407,136 +190,10 @@ def test_boxes_are_those_of_torchvision(
         assert module.crop_box(*size, numbers) == tuple(expected)
 
 
-@pytest.mark.parametrize("size", [(37, 29), (6, 9)])
-@pytest.mark.parametrize(
-    ("number", "mode"),
-    [
-        (0.0, Image.Resampling.NEAREST),
-        (0.34, Image.Resampling.BILINEAR),
-        (0.99, Image.Resampling.BICUBIC),
-    ],
-)
-def test_crops_are_those_of_pillow(
-    size: tuple[int, int], number: float, mode: Any, imported: Callable[..., Any]
-) -> None:
-    module, image = imported(spec(train=f"{{ {CROP} interpolation=random }}")), picture(*size)
-    numbers = module.draw(0, 0, 0)
-    numbers[23] = number
-    box = module.crop_box(*size, numbers)
-    pixels = module.transform(as_tensor(image), numbers).numpy()
-
-    assert pixels.dtype == np.float32
-    np.testing.assert_allclose(
-        pixels, small.by_pillow(image, box, (8, 8), mode).clip(0, 255), atol=1e-3
-    )
-
-
-def test_a_crop_is_bilinear_unless_it_says_otherwise(imported: Callable[..., Any]) -> None:
-    module, image = imported(spec(train=f"{{ {CROP} }}")), picture(37, 29)
-    numbers = module.draw(0, 0, 0)
-    pixels = module.transform(as_tensor(image), numbers).numpy()
-
-    expected = small.by_pillow(image, module.crop_box(37, 29, numbers), (8, 8), Image.BILINEAR)
-    np.testing.assert_allclose(pixels, expected, atol=1e-3)
-
-
-def test_flips(imported: Callable[..., Any]) -> None:
-    module, image = imported(spec(train="{ flip 0.25 }")), as_tensor(picture(8, 8))
-    numbers = np.full(32, 0.9)
-    assert torch.equal(module.transform(image, numbers), image.float())
-    for number, flipped in ((0.2499, True), (0.25, False)):
-        numbers[22] = number
-        expected = image.float().flip(2) if flipped else image.float()
-        assert torch.equal(module.transform(image, numbers), expected)
-
-
-@pytest.mark.parametrize(
-    ("line", "place", "expected"),
-    [
-        ("brightness=0.2", 24, small.lighter),
-        ("contrast=[0.5, 1.5]", 25, small.contrasted),
-        ("saturation=[0.5, 1.5]", 26, small.saturated),
-    ],
-)
-@pytest.mark.parametrize("number", [0.0, 0.3, 0.9])
-def test_colours_are_those_of_pillow(
-    line: str, place: int, expected: Any, number: float, imported: Callable[..., Any]
-) -> None:
-    """Pillow rounds the grey image or its mean, and the result."""
-    module, image = imported(spec(train=f"{{ color {line} }}")), picture(8, 8)
-    numbers = np.full(32, 0.5)
-    numbers[place] = number
-    pixels = module.transform(as_tensor(image), numbers).permute(1, 2, 0).numpy()
-
-    other = np.asarray(expected(Image.fromarray(image), number)).astype(float)
-    assert np.abs(pixels - other).max() <= 1.5
-    assert np.abs(pixels - image).max() > 20
-
-
-@pytest.mark.parametrize("number", [0.0, 0.5, 0.8])
-def test_hue_turns(number: float, imported: Callable[..., Any]) -> None:
-    module, image = imported(spec(train="{ color hue=0.2 }")), picture(8, 8)
-    numbers = np.full(32, 0.1)
-    numbers[27] = number
-    pixels = module.transform(as_tensor(image), numbers).permute(1, 2, 0).numpy()
-
-    for value, pixel in zip(pixels.reshape(-1, 3), image.reshape(-1, 3) / 255, strict=True):
-        hue, saturation, brightness = colorsys.rgb_to_hsv(*pixel)
-        turned = colorsys.hsv_to_rgb((hue + 0.2 * (2 * number - 1)) % 1, saturation, brightness)
-        assert value == pytest.approx(255 * np.array(turned), abs=1e-2)
-
-
-def test_colours_change_in_order_and_stay_pixels(imported: Callable[..., Any]) -> None:
-    """Each value is clipped before the next change, so that the order can be told."""
-    line = "color brightness=0.5 contrast=[2, 2] saturation=[0.5, 0.5]"
-    module, image = imported(spec(train=f"{{ {line} }}")), picture(8, 8)
-    numbers = np.full(32, 0.9)
-    pixels = module.transform(as_tensor(image), numbers).double().permute(1, 2, 0).numpy()
-
-    x = (image + 255 * 0.5 * 0.8).clip(0, 255)
-    grey = np.array([0.299, 0.587, 0.114])
-    mean = (x @ grey).mean()
-    x = ((x - mean) * 2 + mean).clip(0, 255)
-    x = (x @ grey)[..., None] + 0.5 * (x - (x @ grey)[..., None])
-    np.testing.assert_allclose(pixels, x, atol=1e-3)
-
-
-@pytest.mark.parametrize("size", [(37, 29), (20, 50), (11, 11)])
-def test_evaluation_resizes_and_crops(size: tuple[int, int], imported: Callable[..., Any]) -> None:
-    module, image = imported(spec(evaluate="{ resize 11 -> center_crop }")), picture(*size)
-    pixels = module.prepare(as_tensor(image)).numpy()
-
-    scaled = {(37, 29): (14, 11), (20, 50): (11, 28), (11, 11): (11, 11)}[size]
-    expected = small.by_pillow(image, (0, 0, *size), scaled, Image.BILINEAR)
-    top, left = {(14, 11): (3, 1), (11, 28): (1, 10), (11, 11): (1, 1)}[scaled]
-    np.testing.assert_allclose(pixels, expected[:, top : top + 8, left : left + 8], atol=1e-3)
-
-
-def test_ten_crops(imported: Callable[..., Any]) -> None:
-    module, image = imported(spec(evaluate="{ ten_crop }")), picture(11, 13)
-    pixels = module.prepare(as_tensor(image)).numpy()
-
-    places = [(0, 0), (0, 5), (3, 0), (3, 5), (1, 2)]
-    crops = [np.moveaxis(image[y : y + 8, x : x + 8], -1, 0) for y, x in places]
-    np.testing.assert_array_equal(pixels, [*crops, *(crop[:, :, ::-1] for crop in crops)])
-
-
 def test_an_image_smaller_than_its_crop_is_refused(imported: Callable[..., Any]) -> None:
     module = imported(spec(evaluate="{ center_crop }"))
     with pytest.raises(ValueError, match="an image of 7 x 9 is smaller than 8 x 8"):
         module.prepare(as_tensor(picture(7, 9)))
-
-
-@pytest.mark.parametrize("size", [(80, 60), (61, 99)])
-def test_the_144_crops_of_googlenet(size: tuple[int, int], imported: Callable[..., Any]) -> None:
-    """For crops of 28 the shorter side is 32, 36, 40 and 44: the paper's sizes by 224 / 28."""
-    text = spec(NETWORK.replace("8x8 3", "28x28 3"), evaluate="{ multi_crop }", drop=["train"])
-    module, image = imported(text), picture(*size)
-    crops = module.prepare(as_tensor(image)).numpy()
-
-    expected = small.crops_of_googlenet(image, 28)
-    assert len(expected) == 144
-    np.testing.assert_allclose(crops, expected, atol=2e-3)
 
 
 def test_grey_images(imported: Callable[..., Any], tmp_path: Path) -> None:
@@ -675,47 +332,6 @@ def test_images_of_another_size(imported: Callable[..., Any], images: Path) -> N
             examples[source, np.array([0])]
 
 
-# ---------------------------------------------------------------- evaluation
-
-
-class Answers(nn.Module):
-    """A network whose logits are its input."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the input."""
-        return x
-
-
-@pytest.mark.parametrize("crops", [1, 10])
-def test_evaluation(crops: int, imported: Callable[..., Any]) -> None:
-    """Top-5 counts from six classes on; crops share the mean of their probabilities."""
-    network = NETWORK.replace("classes = 3", "classes = 7")
-    line = "{ ten_crop }" if crops == 10 else "{ center_crop }"
-    module = imported(spec(network, evaluate=line))
-    rng = np.random.default_rng(0)
-    logits, labels = rng.normal(0, 2, (9 * crops, 7)), rng.integers(0, 7, 9)
-    batches = [
-        (torch.tensor(logits[crops * a : crops * b]), torch.tensor(labels[a:b]))
-        for a, b in ((0, 4), (4, 8), (8, 9))
-    ]
-    scores = module.evaluate(Answers(), batches, 9, torch.float32)
-
-    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    p = p.reshape(9, crops, 7).mean(1)
-    better = (p > p[range(9), labels][:, None]).sum(1)
-    assert scores == pytest.approx(
-        {
-            "top1": (better == 0).mean(),
-            "top5": (better < 5).mean(),
-            "val_loss": -np.log(p[range(9), labels]).mean(),
-        }
-    )
-
-
 # ---------------------------------------------------------------- whole runs
 
 
@@ -815,8 +431,8 @@ def test_arrays_without_transforms_are_taken_as_they_are(
     data = scripts.folder_of_idx(tmp_path)
     numbers = np.array([5, 0, 3])
     for text, of_training, of_evaluation in (
-        (FORMS["least"], torch.uint8, torch.uint8),
-        (FORMS["arrays"], torch.uint8, torch.float32),
+        (forms("torch")["least"], torch.uint8, torch.uint8),
+        (forms("torch")["arrays"], torch.uint8, torch.float32),
         (spec(GREY, train="{ flip }", drop=["evaluate"]), torch.float32, torch.uint8),
     ):
         module = imported(text)
@@ -831,7 +447,7 @@ def test_arrays_without_transforms_are_taken_as_they_are(
 
 
 def test_a_run_on_arrays(tmp_path: Path) -> None:
-    script = scripts.built(tmp_path / "script", FORMS["least"], "torch")
+    script = scripts.built(tmp_path / "script", forms("torch")["least"], "torch")
     data = scripts.folder_of_idx(tmp_path / "data")
     run = scripts.run(script, data, tmp_path / "run", "--log-every=6")
     assert run.code == 0, run.said
@@ -867,7 +483,7 @@ def test_other_arithmetic(options: list[str], images: Path, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_crops_of_evaluation_in_a_run(images: Path, tmp_path: Path) -> None:
-    script = scripts.built(tmp_path / "script", FORMS["crops"], "torch")
+    script = scripts.built(tmp_path / "script", forms("torch")["crops"], "torch")
     run = scripts.run(script, images, tmp_path / "run", "--save-every=2")
     assert run.code == 0, run.said
     assert [row["step"] for row in run.log() if row["top1"]] == ["5", "10", "15"]
