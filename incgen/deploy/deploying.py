@@ -21,11 +21,8 @@ _OTHER_KEYS = "the weights of other layers would get other keys"
 def run_passes(graph: Graph, passes: Sequence[str] = tuple(PASSES)) -> Graph:
     """Return a network for inference that computes the same in evaluation.
 
-    It is one network: what were parameters of the training form are numbers in it.
-
-    Args:
-        graph: The training form.
-        passes: The names of the passes to run; they run in the order of `PASSES`.
+    It is one network: what were parameters of the training form are numbers in it. Passes run in
+    the order of `PASSES`, whatever that of their names is.
     """
     current = _elaborated(fixed(graph.program, graph.parameters))
     changes, left, done = list[Change](), list[Left](), list[Done]()

@@ -35,13 +35,7 @@ from incgen.language.ops import OPS
 
 
 def compare(a: Graph, b: Graph, sources: tuple[str, str]) -> Comparison:
-    """Compare two networks.
-
-    Args:
-        a: The first.
-        b: The second.
-        sources: How their specs were asked for.
-    """
+    """Compare two networks; `sources` is how their specs were asked for."""
     ours, theirs = parts_of(a), parts_of(b)
     aligned = align(ours, theirs)
     collector = _Collector()

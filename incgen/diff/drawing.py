@@ -21,15 +21,9 @@ _MARGIN, _SWATCH, _LINE = 24.0, 12.0, 20.0
 
 
 def drawn(comparison: Comparison, graph: Graph, form: str, theme: str = "light") -> bytes:
-    """Return the drawing as the content of a file.
+    """Return the drawing of the second network as the content of a file in one of `FORMATS`.
 
-    A folded block is in colour if something in it is new or changed.
-
-    Args:
-        comparison: The comparison.
-        graph: Its second network.
-        form: One of `FORMATS`.
-        theme: The colours of the rest.
+    A folded block is in colour if something in it is new or changed; the theme colours the rest.
 
     Raises:
         DrawError: The format is another, or a library is missing.

@@ -26,9 +26,7 @@ def joined(parts: Sequence[str]) -> str:
 def named(keys: Iterable[str], parts: tuple[str, ...] = ()) -> str:
     """List keys, three or more in a row by their ends: "`mixed_5b` to `mixed_5d`".
 
-    Args:
-        keys: The keys.
-        parts: The keys of all parts of the network, in order; a row leaves out none of them.
+    A row leaves out none of the parts of the network, which are given in order.
     """
     rows = list[list[str]]()
     for key in keys:
@@ -76,10 +74,7 @@ def renamings(
 ) -> list[str]:
     """Say what is called otherwise: "`inception_3a` to `inception_5b` are `mixed_3b` to ...".
 
-    Args:
-        pairs: The keys before and after.
-        a: The keys of all parts of the first network, in order.
-        b: Those of the second.
+    The parts of both networks are given in order, as for `named`.
     """
     groups = dict[tuple[str, str], list[list[tuple[str, str]]]]()
     for before, after in pairs:

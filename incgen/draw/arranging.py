@@ -25,12 +25,9 @@ class Spot:
 
 
 def arranged(main: tuple[float, float], panels: Sequence[Panel], down: bool) -> list[Spot]:
-    """Return places for panels.
+    """Return places for panels, in order.
 
-    Args:
-        main: The width and height of the network, which stands at (0, 0).
-        panels: The panels, in order.
-        down: Whether the network goes down.
+    The network has a width and height, stands at (0, 0), and goes down or right.
     """
     if not panels:
         return []

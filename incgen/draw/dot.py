@@ -11,15 +11,7 @@ from incgen.draw.outline import Group, Outline, outline, text_of
 
 
 def dot(diagram: Diagram, theme: Theme, fill: OfBox, *, down: bool, name: str) -> str:
-    """Write a diagram as a directed graph.
-
-    Args:
-        diagram: What is drawn.
-        theme: The colours.
-        fill: The colour of a box in place of that of its kind; "" for that.
-        down: Whether the data goes down; otherwise it goes right.
-        name: The name of the network.
-    """
+    """Write a diagram of a network of this name as a directed graph."""
     outlined = outline(diagram)
     style = f'fontname="Helvetica", fontcolor="{theme.ink}"'
     lines = [

@@ -59,12 +59,6 @@ def drawn(graph: Graph, view: View, form: str) -> bytes:
 def rendered(made: Scene, fill: OfBox, theme: str, form: str) -> bytes:
     """Return a scene as SVG, PNG or PDF.
 
-    Args:
-        made: The scene.
-        fill: The colour of a box in place of that of its kind; "" for that.
-        theme: The name of its colours.
-        form: The format.
-
     Raises:
         DrawError: A library is missing.
     """

@@ -13,14 +13,7 @@ _SHAPES = {"input": ("([", "])"), "block": ("[[", "]]")}
 
 
 def mermaid(diagram: Diagram, theme: Theme, fill: OfBox, *, down: bool) -> str:
-    """Write a diagram as a Mermaid flowchart.
-
-    Args:
-        diagram: What is drawn.
-        theme: The colours.
-        fill: The colour of a box in place of that of its kind; "" for that.
-        down: Whether the data goes down; otherwise it goes right.
-    """
+    """Write a diagram as a Mermaid flowchart."""
     outlined = outline(diagram)
     lines = [f"flowchart {'TB' if down else 'LR'}"]
     lines += _group(outlined.whole, outlined, 1)

@@ -22,13 +22,7 @@ FONTS = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 
 
 def svg(scene: Scene, theme: Theme, fill: OfBox) -> str:
-    """Write a scene as SVG.
-
-    Args:
-        scene: The drawing.
-        theme: Its colours.
-        fill: The colour of a box in place of that of its kind; "" for that.
-    """
+    """Write a scene as SVG."""
     wide, high = _number(scene.width), _number(scene.height)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" '

@@ -19,10 +19,7 @@ from incgen.syntax import shipped
 def source_of(spec: Path, target: str, root: Path) -> tuple[str, Path | None]:
     """Return the annotated source of a spec for a target, and its file if it has one.
 
-    Args:
-        spec: The absolute path of the spec.
-        target: The target.
-        root: The folder that files are named from in the comments.
+    Comments name files from the root; the path of the spec is absolute.
 
     Raises:
         SpecError: The spec has faults, or the target cannot express it.

@@ -84,14 +84,7 @@ def page(
     paint: Paint = unpainted,
     coloured: Callable[[str], str] = str,
 ) -> str:
-    """Explain one code for a terminal.
-
-    Args:
-        explanation: The explanation.
-        width: The columns that prose is filled into.
-        paint: Writes headings.
-        coloured: Writes the report.
-    """
+    """Explain one code for a terminal, with prose of a width; the callbacks colour its parts."""
     code, faults = explanation.code, explanation.faults()
     saved = f", saved as {explanation.encoding}" if explanation.encoding != "utf-8" else ""
     parts = [

@@ -83,13 +83,7 @@ def listing(width: int = 80) -> str:
 
 
 def page(entry: Entry, width: int = 80, paint: Paint = unpainted) -> str:
-    """Document one op for a terminal.
-
-    Args:
-        entry: The entry of the op.
-        width: The columns that prose is filled into.
-        paint: Writes headings.
-    """
+    """Document one op for a terminal, with prose of a width; `paint` writes headings."""
     parts = [paint(entry.usage, "heading"), filled(entry.doc, width)]
     if entry.formula:
         parts.append(indent(entry.formula, MARGIN))

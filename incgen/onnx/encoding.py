@@ -34,10 +34,7 @@ def chunks(
 ) -> Iterator[bytes | memoryview]:
     """Yield the bytes of a file, in the order in which they are written.
 
-    Args:
-        model: The model.
-        arrays: The weights by key, in any floating-point type.
-        metadata: What the file says about itself.
+    Weights may have any floating-point type; the metadata is what the file says about itself.
 
     Raises:
         OutputError: The file would be larger than ONNX allows.

@@ -32,9 +32,7 @@ _LAST = ("GlobalAveragePool", "GlobalMaxPool", "Flatten", "Identity", "Relu", "C
 def in_float(graph: onnx.GraphProto, keep: Sequence[str]) -> list[str]:
     """Return the names of the nodes that stay in float though their operator could be in int8.
 
-    Args:
-        graph: The graph.
-        keep: Labels, whose layers stay in float; `*` stands for anything.
+    They are those of the labels to keep, in which `*` stands for anything, and others.
 
     Raises:
         QuantizeError: There is no such label, or nothing is left for int8.

@@ -67,14 +67,9 @@ class Sheet:
 
 
 def sheet(graph: Graph, view: View, calls: Mapping[str, Calls] | None = None) -> Sheet:
-    """Return what a user wants to see of a network.
+    """Return what a user wants to see of a network, with a column for the calls of each framework.
 
     A sorted table has only rows without others inside them, each under its whole key.
-
-    Args:
-        graph: The network.
-        view: What to show.
-        calls: What frameworks call its layers, by the names of the frameworks: further columns.
 
     Raises:
         ColumnError: There is no such column.

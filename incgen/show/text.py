@@ -41,10 +41,7 @@ _LAYOUTS = (_USUAL, _Layout(gap=2, bar=5), _Layout(bar=0), _Layout(gap=2, bar=0)
 def table(sheet: Sheet, *, width: int | None = None, paint: Paint = unpainted) -> str:
     """Return the table of a network, with what it is above and what it costs below.
 
-    Args:
-        sheet: The table.
-        width: The columns of the terminal to fit it into, if possible.
-        paint: Writes a text in a style.
+    It fits into a width if that is possible; `paint` writes a text in a style.
     """
     graph = sheet.known.graph
     name, *doc = _heading(graph)

@@ -57,11 +57,7 @@ def translated(
 ) -> str | None:
     """Translate a call of another tool into this language; return None if that is unclear.
 
-    Args:
-        takes: What the callee accepts.
-        positional: The positional arguments, as written.
-        attributes: The named arguments.
-        called: The name elsewhere; the frameworks' classes do not pad by default.
+    It is called so elsewhere; the frameworks' classes do not pad by default.
 
     >>> translated(takes_of("Conv2D"), ["32", "(3, 3)"], [("strides", "2"), ("padding", "same")])
     'conv 3x3/2 32 pad=same'

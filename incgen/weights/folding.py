@@ -12,11 +12,9 @@ from incgen.weights.checkpoint import Array
 
 
 def folded(graph: Graph, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the weights of a deployed network, computed in float64, in the types of the given.
+    """Return the weights of a deployed network from those of its training form, by key.
 
-    Args:
-        graph: The deployed network.
-        arrays: The weights of its training form by key.
+    They are computed in float64, and have the types of the given ones.
     """
     assert graph.deployment is not None
     changes = graph.deployment.changes

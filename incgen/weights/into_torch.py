@@ -8,12 +8,9 @@ from typing import Any
 
 
 def load_into(model: Any, module: ModuleType, path: str | os.PathLike[str]) -> None:
-    """Load a weights file; a deployed form folds what it loads by code of its own.
+    """Load a weights file into a model, given the generated code that it comes from.
 
-    Args:
-        model: The model.
-        module: The generated code that it comes from.
-        path: The weights file.
+    A deployed form folds what it loads by code of its own.
     """
     own = getattr(module, "load_safetensors", None)
     if own is not None:

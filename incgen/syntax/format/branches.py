@@ -72,14 +72,9 @@ def _arrows(line: Line) -> list[int]:
 
 
 def aligned(lines: list[Line], align: Callable[[], bool]) -> bool:
-    """Align lines, or leave them as they are if one would become too long.
+    """Align lines, or leave them as they are if one would become too long; return whether they are.
 
-    Args:
-        lines: The lines.
-        align: Aligns them, and returns whether that should stay.
-
-    Returns:
-        Whether they are aligned.
+    `align` returns whether what it did should stay.
     """
     before = [(list(line.gaps), line.place(len(line.tokens))) for line in lines]
     stays = align()

@@ -14,13 +14,7 @@ class Definitions:
     """The blocks that a spec can use, of which tables need the names of the parameters."""
 
     def __init__(self, tree: Spec, text: str, path: Path | None) -> None:
-        """Know a spec.
-
-        Args:
-            tree: Its tree.
-            text: Its text.
-            path: Where it lies; without it, the files that it uses are not read.
-        """
+        """Know a spec; without its path, the files that it uses are not read."""
         self._tree, self._text, self._path = tree, text, path
         self._own = _parameters(tree)
 

@@ -27,13 +27,8 @@ def heading_words(
 
     Headings stand apart from each other, or begin further right than prose would. If their blanks
     were lost, they still are headings if they abbreviate the names of the parameters below them, or
-    if there are three or more that mostly contain digits, as `1x1` does.
-
-    Args:
-        comment: The comment.
-        row: The row below it.
-        columns: The number of columns of the table.
-        parameters: The names of the parameters of the definition, if it is known.
+    if there are three or more that mostly contain digits, as `1x1` does. Parameters
+    are known if the definition is.
     """
     text = comment.comment
     if text.startswith("##"):
@@ -72,10 +67,7 @@ def _abbreviates(word: str, name: str) -> bool:
 def columns_of_words(words: list[Word], rows: Sequence[Row], columns: int) -> list[int]:
     """Return the column that each heading names: the one it was typed above, or one after another.
 
-    Args:
-        words: The headings.
-        rows: The rows that they stand above; their arguments fill the columns in order.
-        columns: The number of columns.
+    The arguments of the rows below fill the columns in order.
     """
     if len(words) < columns:
         base = rows[0].line.tokens[2].start

@@ -45,12 +45,7 @@ def _facts(text: str) -> object:
 def _comments(text: str, words: list[str], lines: list[int]) -> list[tuple[str, int, bool]]:
     """Return each line of comment, the word below it, and whether a blank line is between.
 
-    At the end of a body it makes no difference whether there is one.
-
-    Args:
-        text: The text.
-        words: Its words.
-        lines: The line of each word.
+    At the end of a body it makes no difference whether there is one. Each word has its line.
     """
     typed = [line.strip() for line in text.split("\n")]
     comments = list[tuple[str, int, bool]]()

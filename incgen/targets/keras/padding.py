@@ -42,12 +42,7 @@ def unit_border(unit: df.Definition, form: UnitForm, sides: Sides) -> Expression
 
 
 def unit_padding(unit: df.Definition, form: UnitForm, args: Args) -> Expression:
-    """Return the padding of one use of a unit.
-
-    Args:
-        unit: The unit.
-        form: The form of the unit.
-        args: All arguments of its head.
+    """Return the padding of one use of a unit, given all arguments of its head.
 
     Raises:
         SpecError: The border of a pooling, which is in pixels, would depend on its input.

@@ -29,13 +29,9 @@ Carried = Mapping[str, bool]
 
 
 def op_output(op: Op, args: Args, shape: Symbol, words: Carried) -> Symbol:
-    """Return the output shape of an op.
+    """Return the output shape of an op with resolved arguments.
 
-    Args:
-        op: The op.
-        args: Its arguments, resolved.
-        shape: The shape of its input.
-        words: The parameters that carry words, and whether they carry nothing else.
+    The words are the parameters that carry words, and whether they carry nothing else.
     """
 
     def channels() -> Expression:

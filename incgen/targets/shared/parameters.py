@@ -109,11 +109,7 @@ def compared_words(body: df.Body, parameter: str) -> list[str]:
 
 
 def type_of(values: Sequence[object], *, closed: bool = False) -> Type:
-    """Return the type of a parameter from the values that it takes.
-
-    Args:
-        values: The known values.
-        closed: Whether it takes no other words.
+    """Return the type of a parameter from its values; if it is closed, it takes no other words.
 
     >>> type_of([1, 0.5]).kinds
     ('float',)

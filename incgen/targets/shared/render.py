@@ -128,12 +128,9 @@ class Printer:
         return f"{function}({', '.join(parts)})"
 
     def listed(self, values: Iterable[object], joint: str = ", ", strength: int = -1) -> str:
-        """Print values one after another.
+        """Print values one after another: nodes, expressions or finished text.
 
-        Args:
-            values: Nodes, expressions or finished text.
-            joint: The separator.
-            strength: Its precedence, if it is a left-associative operator.
+        The strength is the precedence of the joint, if that is a left-associative operator.
         """
         return joint.join(
             self.show(value, strength + (number > 0)) for number, value in enumerate(values)

@@ -189,11 +189,7 @@ class Templates:
         return self.environment.get_template(name).render(view)
 
     def helper(self, name: str, given: Mapping[str, Any]) -> Helper:
-        """Return a helper from its file.
-
-        Args:
-            name: The name of the helper.
-            given: What it can use.
+        """Return a helper from its file, which can use what is given.
 
         Raises:
             TemplateNotFound: There is no such helper.

@@ -95,14 +95,7 @@ def script(
 
 
 def view(graph: Graph, recipe: Recipe, target: str, width: int) -> dict[str, Any]:
-    """Return the variables of the templates of a script.
-
-    Args:
-        graph: The network.
-        recipe: The recipe.
-        target: The name of the target.
-        width: The columns of a line.
-    """
+    """Return the variables of the templates of a script; the width is that of a line."""
     network = graph.program.network.name
     entry = TARGETS[target].entry(network)
     return {

@@ -53,10 +53,7 @@ class Uses(Writer):
     ) -> dict[str, df.ArgumentValue]:
         """Return the arguments of an op; those of a unit's head are the unit's parameters.
 
-        Args:
-            call: The op.
-            shape: The shape of its input.
-            whole: Whether a border of several numbers is one parameter.
+        `whole` says whether a border of several numbers is one parameter.
         """
         written = dict(call.args)
         if call.forwards and self.unit is not None:

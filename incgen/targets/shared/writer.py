@@ -56,14 +56,6 @@ class Writer(ABC):
     maps: ClassVar[str] = "Maps"
 
     def __init__(self, file: File, name: str, definition: df.Definition, is_map: bool) -> None:
-        """Begin with nothing written.
-
-        Args:
-            file: The file.
-            name: The name of the class or function.
-            definition: What it is written for.
-            is_map: Whether its input is a map.
-        """
         self.file, self.graph = file, file.graph
         self.name, self.definition, self.is_map = name, definition, is_map
         self.unit = file.analysis.unit_forms.get(definition)
@@ -140,8 +132,7 @@ class Writer(ABC):
     def docs(self, source: str = "C") -> str:
         """Return the words of the docstring of a unit or block, and the shapes of a block.
 
-        Args:
-            source: The name of the channels of its input.
+        The source is the name of the channels of its input.
         """
         definition, shapes = self.definition, ""
         doc = definition.doc
@@ -219,13 +210,9 @@ class Writer(ABC):
         return flow if flow.variable else self.bind(flow, variable)
 
     def body(self, body: df.Body, flow: Flow, variable: str, *, whole: bool = False) -> Flow:
-        """Write the steps of a body in order.
+        """Write the steps of a body in order, from a value, whose successors have the variable.
 
-        Args:
-            body: The body.
-            flow: The value that it starts from.
-            variable: The variable for intermediate values.
-            whole: Whether every step gets a line of its own, as in a network.
+        `whole` says whether every step gets a line of its own, as in a network.
         """
         labels, before = dict(self.labels), None
         for number, step in enumerate(body.steps, 1):

@@ -107,11 +107,8 @@ class Runner(InferenceRunner):
     def step(self, x: Array, seed: int, *, inputs: bool = False, backward: bool = True) -> Step:
         """Run a pass in training mode, on a loss that weights each output element differently.
 
-        Args:
-            x: The input.
-            seed: Determines the factors of the loss and the dropout masks.
-            inputs: Whether to keep the inputs of each place.
-            backward: Whether to compute gradients.
+        The seed determines its factors and the dropout masks. With `inputs`, those of each place
+        are kept; without `backward`, no gradients are computed.
         """
         leaves, before = self.leaves(x), self.counters()
         forward: list[Step] = []
@@ -213,10 +210,7 @@ class Runner(InferenceRunner):
     def dropout(self, seed: int, model: Any = None, batch: int | None = None) -> Iterator[None]:
         """Derive dropout masks from the seed and the path of the layer.
 
-        Args:
-            seed: Determines the masks.
-            model: The model with the layers, if it is not the model itself.
-            batch: The number of examples, if a graph is made for any number.
+        The layers may be those of another model; a graph made for any number needs the batch.
         """
 
         def masking(path: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:

@@ -112,12 +112,9 @@ def _choices(module: Code) -> Iterator[Code]:
 
 
 def assigned(target: str, module: Code, hint: str = "") -> tuple[Node, ...]:
-    """Return the assignment of a module; of one of several, an `if` statement.
+    """Return the assignment of a module to an attribute; of one of several, an `if` statement.
 
-    Args:
-        target: The attribute or variable.
-        module: The value.
-        hint: The word for its type, stated at the first assignment.
+    The hint is the word for its type, stated at the first assignment.
     """
     if not is_nested(module):
         return (Bind(target, module, hint),)

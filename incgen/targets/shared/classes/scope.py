@@ -59,15 +59,7 @@ class Scope(Uses):
         is_map: bool,
         owner: Scope | None = None,
     ) -> None:
-        """Begin an empty class.
-
-        Args:
-            file: The file.
-            name: The name of the class.
-            definition: What it is written for; for a part, a definition made of it.
-            is_map: Whether its input is a map.
-            owner: For a part, the class around it.
-        """
+        """Begin an empty class; a part has an owner, and a definition that was made of it."""
         super().__init__(file, name, definition, is_map)
         self.owner = owner
         # A part has the parameters of the class around it.
@@ -230,12 +222,7 @@ class Scope(Uses):
         return self.kept[parameter]
 
     def flag(self, condition: Expression, name: str = "condition") -> Expression:
-        """Return a condition as `forward` reads it: an attribute.
-
-        Args:
-            condition: A condition on parameters.
-            name: The name of the attribute if the condition is not a parameter itself.
-        """
+        """Return a condition as `forward` reads it: an attribute, of this name if it has none."""
         if isinstance(condition, ex.Unary) and condition.operator == "not":
             return ex.Unary("not", self.flag(condition.operand, name))
         if isinstance(condition, ex.Parameter):
@@ -295,10 +282,7 @@ class Scope(Uses):
     def placed(self, module: Code, path: Path, name: str) -> Code:
         """Return a module for its place: itself, or a variable if it takes an `if` statement.
 
-        Args:
-            module: Its constructor.
-            path: The path of the place.
-            name: The name of the variable if the path ends in none.
+        The variable has the name if the path ends in none.
         """
         return self.in_variable(module, path, name) if self.nested and is_nested(module) else module
 
