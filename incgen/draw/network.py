@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import groupby
 
 from incgen.base.diagnostics import clipped
 from incgen.draw.colours import kind_of
 from incgen.draw.diagram import Facts
-from incgen.draw.iterations import runs
 from incgen.draw.text import times
 from incgen.graph.frames import join_key
-from incgen.graph.nest import Body, Joined, Layer, Piece, Repeated, Used, bodies, parts
+from incgen.graph.nest import Aside, Body, Joined, Layer, Piece, Repeated, Used, bodies, parts
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.receptive import Field, receptive_fields
 from incgen.graph.words import described
@@ -32,9 +32,14 @@ class Network:
         return receptive_fields(self.graph)
 
     def runs(self, repeat: Repeated) -> list[list[Body]]:
-        """Return the iterations of a repeat in runs of those that can be drawn as one."""
+        """Return the iterations of a repeat in runs of those that can be drawn as one.
+
+        They have the same layers, joined in the same way; what these take may differ in shape, as
+        where a concat grows.
+        """
         if repeat.path not in self._runs:  # every table of uses asks again
-            self._runs[repeat.path] = runs(repeat.bodies, self.graph)
+            runs = groupby(repeat.bodies, lambda body: _form(body, self.graph))
+            self._runs[repeat.path] = [list(run) for _, run in runs]
         return self._runs[repeat.path]
 
     def facts(self, part: Piece, bodies_: Sequence[Body] = ()) -> Facts:
@@ -116,3 +121,31 @@ def brief(node: Node) -> str:
         return node.op
     words = described(node).split(" ")
     return times(" ".join(word for word in words if word != "ceil" and word[:4] != "pad="))
+
+
+def _form(body: Body, graph: Graph) -> object:
+    """Return what bodies that can be drawn as one have in common; values are numbered anew."""
+    known = {body.source: 0}
+
+    def value(index: int) -> int:
+        return known.setdefault(index, len(known))
+
+    def form(inner: Body) -> object:
+        return tuple((*one(item), value(item.source)) for item in inner.items), value(inner.value)
+
+    def one(item: Piece) -> tuple[object, ...]:
+        match item:
+            case Layer():
+                node = graph.nodes[item.value]
+                outputs = node.args.get("channels", node.args.get("features"))
+                return described(node), outputs, value(item.value)
+            case Used():
+                return item.definition.name, tuple(item.given.items()), form(item.body)
+            case Joined():
+                return item.kind, tuple(map(form, item.branches)), value(item.value)
+            case Repeated():
+                return "repeat", tuple(map(form, item.bodies))
+            case Aside():
+                return "aux", form(item.body)
+
+    return form(body)

@@ -11,11 +11,12 @@ from html import escape
 from incgen.base.diagnostics import plain
 from incgen.draw.colours import THEMES as _THEMES
 from incgen.draw.colours import WHITE, Theme, class_of, ink_on
+from incgen.draw.diagram import Box, Card, counted
 from incgen.draw.heat import OfBox
-from incgen.draw.hints import hint
 from incgen.draw.layout import COPIES, LINE, TEXT, titles_of
 from incgen.draw.pieces import SMALL
 from incgen.draw.scene import Edge, Frame, Label, Mark, Patch, Placed, Scene
+from incgen.draw.text import times
 
 #: Helvetica first: `text.py` has its widths, and the others have the same or nearly so.
 FONTS = "Helvetica, Arial, 'Liberation Sans', sans-serif"
@@ -103,7 +104,7 @@ def _box(mark: Placed, fill: str) -> list[str]:
     rounding = {"box": 4.0, "bar": 4.0, "pill": mark.height / 2, "dot": mark.height / 2}
     rx = _number(rounding[mark.shape])
     copies = (2, 1, 0) if box.count else (0,)  # from the back to the front
-    lines = [f'<g data-key="{_escaped(box.key)}">', f"<title>{_escaped(hint(box))}</title>"]
+    lines = [f'<g data-key="{_escaped(box.key)}">', f"<title>{_escaped(_hint(box))}</title>"]
     for copy in copies:
         away = copy * COPIES / 2
         size = _rectangle(mark.x + away, mark.y + away, mark.width, mark.height)
@@ -117,11 +118,26 @@ def _box(mark: Placed, fill: str) -> list[str]:
     return [*lines, "</g>"]
 
 
+def _hint(part: Box | Card) -> str:
+    """Return the tooltip of a part: its key, what it is, shape, cost, and its line in the spec."""
+    lines = [" · ".join(filter(None, (part.key, counted(part))))]
+    facts = part.facts
+    if facts is not None:
+        lines.append(f"output {times(facts.shape)}")
+        if facts.parameters:
+            lines.append(f"{facts.parameters:,} parameters")
+        if facts.multiply_adds:
+            lines.append(f"{facts.multiply_adds:,} multiply-adds")
+        lines.append(f"receptive field {times(facts.field)}")
+        lines.append(f"{facts.place}  {facts.said}")
+    return "\n".join(lines)
+
+
 def _card(mark: Frame) -> list[str]:
     card, band = mark.card, mark.band
     outer = _rectangle(mark.x, mark.y, mark.width, mark.height)
     top = _rectangle(mark.x, mark.y, mark.width, band)
-    lines = [f'<g data-key="{_escaped(card.key)}">', f"<title>{_escaped(hint(card))}</title>"]
+    lines = [f'<g data-key="{_escaped(card.key)}">', f"<title>{_escaped(_hint(card))}</title>"]
     lines.append(f'<rect class="card" {outer} rx="6"/>')
     lines.append(f'<rect class="{class_of(card.kind)}" {top} rx="6"/>')
     texts = titles_of(card)

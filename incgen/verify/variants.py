@@ -11,8 +11,12 @@ from incgen.base.diagnostics import Reporter, SpecError
 from incgen.graph.elaborate import elaborate
 from incgen.graph.nodes import Graph
 from incgen.language.arithmetic import Value
+from incgen.language.ops import WORDS
+from incgen.language.signatures import Argument
+from incgen.resolve import definitions as df
+from incgen.resolve.arguments import value_fault
 from incgen.targets import TARGETS
-from incgen.verify.words import words_of
+from incgen.targets.shared.parameters import compared_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ def _values(graph: Graph, targets: Sequence[str]) -> dict[str, list[Value]]:
     """Return every value of each parameter that gives a network, the default first."""
     values: dict[str, list[Value]] = {}
     for name, value in graph.parameters.items():
-        others = _others(value, words_of(graph.program.network, name))
+        others = _others(value, _words_of(graph.program.network, name))
         fitting = [other for other in others if _made(graph, {name: other}, targets)]
         if not isinstance(value, str):
             fitting = fitting[:1]
@@ -142,3 +146,38 @@ def sources_with(
         for target, source in sources.items()
         if target in made
     }
+
+
+# ---------------------------------------------------------------- words
+
+
+def _words_of(definition: df.Definition, parameter: str) -> frozenset[str]:
+    """Return the words that a definition accepts for a parameter.
+
+    An op that is not built accepts the same words as one that is: generated code rejects others all
+    the same. Words that the definition compares the parameter with are accepted too, since a
+    condition can keep them from the op. If it reaches no op, every word is accepted.
+    """
+    inner = [_words_of(block, name) for block, name in set(_blocks(definition, parameter))]
+    ops = [_words_for(argument) for argument in _arguments(definition, parameter)]
+    return WORDS.intersection(*inner, *ops).union(compared_words(definition.body, parameter))
+
+
+def _words_for(argument: Argument) -> frozenset[str]:
+    return frozenset(word for word in WORDS if value_fault(argument, word) is None)
+
+
+def _arguments(definition: df.Definition, parameter: str) -> Iterator[Argument]:
+    """Yield the arguments of ops and units that a definition passes a parameter to."""
+    for element, name in df.given_on(definition, parameter):
+        op = element.op if isinstance(element, df.OpCall) else element.definition.head
+        argument = op.argument(name) if op is not None else None
+        if argument is not None:
+            yield argument
+
+
+def _blocks(definition: df.Definition, parameter: str) -> Iterator[tuple[df.Definition, str]]:
+    """Yield the blocks that a definition passes a parameter to, and their name for it."""
+    for element, name in df.given_on(definition, parameter):
+        if isinstance(element, df.Instance) and element.definition.head is None:
+            yield element.definition, name
