@@ -62,15 +62,11 @@ MAX_RESULT = 10**18
 
 
 class EvaluationError(Exception):
-    """An expression has no value: an operator on a word, or a result that is not a number.
-
-    Attributes:
-        ranged: Whether the numbers are wrong, rather than the types.
-    """
+    """An expression has no value: an operator on a word, or a result that is not a number."""
 
     def __init__(self, message: str, *, ranged: bool = False) -> None:
         super().__init__(message)
-        self.ranged = ranged
+        self.ranged = ranged  #: Whether the numbers are wrong, rather than the types
 
 
 def apply(operator_: str, a: Value, b: Value) -> Value:

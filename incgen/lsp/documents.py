@@ -69,15 +69,11 @@ Listener = Callable[[Document, list[Diagnostic]], None]
 
 
 class Documents:
-    """All open documents.
-
-    Attributes:
-        encoding: How the client counts columns.
-    """
+    """All open documents."""
 
     def __init__(self, listener: Listener) -> None:
         """Start with none; the listener is told of every analysis."""
-        self.encoding = "utf-16"
+        self.encoding = "utf-16"  #: How the client counts columns
         self._open: dict[str, Document] = {}
         self._listener = listener
         self._analyses = ThreadPoolExecutor(1, thread_name_prefix="analyses")

@@ -79,21 +79,15 @@ _OF_RECIPES = frozenset(
 
 
 class Names:
-    """The names of one file.
-
-    Attributes:
-        constants: The constants of the file.
-        definitions: Its units, blocks and networks, and those that it uses from other files.
-        recipes: Its recipes, and those that it uses.
-        occurrences: Every name, in the order of the file.
-    """
+    """The names of one file."""
 
     def __init__(self, loaded: LoadedFile | None) -> None:
         """Read the names of a file, if there is a tree of it."""
         self.loaded = loaded
-        self.constants: dict[str, Symbol] = {}
+        self.constants: dict[str, Symbol] = {}  #: The constants of the file
+        #: Its units, blocks and networks, and those that it uses from other files
         self.definitions: dict[str, Symbol] = {}
-        self.recipes: dict[str, Symbol] = {}
+        self.recipes: dict[str, Symbol] = {}  #: Its recipes, and those that it uses
         self.imported: set[str] = set()
         if loaded is not None:
             self._declare(loaded)

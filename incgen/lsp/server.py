@@ -23,20 +23,14 @@ ANALYSED = "incgen/analysed"
 
 
 class Server(LanguageServer):
-    """A language server for specs.
-
-    Attributes:
-        documents: What is open.
-        shapes: Whether hints show shapes.
-        parameters: Whether hints show the names of parameters.
-    """
+    """A language server for specs."""
 
     def __init__(self) -> None:
         # Whole texts: they are short, and pygls splits lines at more characters than editors do.
         kind = lsp.TextDocumentSyncKind.Full
         super().__init__("incgen", VERSION, text_document_sync_kind=kind)
-        self.documents = Documents(self._analysed)
-        self.shapes = self.parameters = True
+        self.documents = Documents(self._analysed)  #: What is open
+        self.shapes = self.parameters = True  #: Whether hints show these
 
     def begin(self, options: object) -> None:
         """Take what the client says when it starts."""

@@ -20,19 +20,15 @@ from incgen.syntax import tree as st
 
 
 class CallResolver:
-    """Resolves the calls of one definition.
-
-    Attributes:
-        unnamed: The calls without a label in the enclosing chain, if there is one.
-        refused: Whether a call was omitted because of an error, here or elsewhere.
-    """
+    """Resolves the calls of one definition."""
 
     def __init__(self, context: Context) -> None:
         self.context, self.report, self.unit = context, context.report, context.unit
         self.values = context.scope.values
         self.arguments = Matcher(context)
+        #: The calls without a label in the enclosing chain, if there is one
         self.unnamed: list[tuple[st.Call, str]] | None = None
-        self.refused = False
+        self.refused = False  #: Whether a call was omitted because of an error, here or elsewhere
 
     def call(self, call: st.Call, naming: Naming, *, head: bool = False) -> df.Element | None:
         """Resolve an op, unit or block with its arguments; return None after a report.

@@ -29,20 +29,15 @@ class Builder:
     """Makes the node of each rule.
 
     A method has the name of its rule in grammar/inc.lark.
-
-    Attributes:
-        source: The file.
-        shift: The offset of the text in the file.
-        fault: The first fault of a node.
-        docs: The doc comments that no definition has claimed yet, by line.
-        expression_in: Parses an expression inside a token, from an offset.
     """
 
     def __init__(self) -> None:
-        self.source: SourceFile
-        self.shift = 0
-        self.fault: SyntaxFault | None = None
+        self.source: SourceFile  #: The file
+        self.shift = 0  #: The offset of the text in the file
+        self.fault: SyntaxFault | None = None  #: The first fault of a node
+        #: The doc comments that no definition has claimed yet, by line
         self.docs: dict[int, str] = {}
+        #: Parses an expression inside a token, from an offset
         self.expression_in: Callable[[str, int], ex.Expression]
 
     def span_of(self, token: Token) -> Span:

@@ -35,20 +35,14 @@ class TooLong(SyntaxFault):
 
 
 class Lines(PostLex):
-    """Drops newlines that end nothing, counts brackets, limits names, and keeps numbers apart.
-
-    Attributes:
-        open: The open brackets.
-        number: Where the last number ends.
-        span_of: Returns the span of a token.
-    """
+    """Drops newlines that end nothing, counts brackets, limits names, and keeps numbers apart."""
 
     always_accept = ("_NEWLINE",)
 
     def __init__(self, span_of: Callable[[Token], Span]) -> None:
-        self.open: list[Token] = []
-        self.span_of = span_of
-        self.number: int | None = None
+        self.open: list[Token] = []  #: The open brackets
+        self.span_of = span_of  #: Returns the span of a token
+        self.number: int | None = None  #: Where the last number ends
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         """Yield the tokens that the grammar sees."""

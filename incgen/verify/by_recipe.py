@@ -52,26 +52,19 @@ class ByRecipe:
 
 
 class ScriptFailure(Failure):
-    """A training script cannot do something.
-
-    Attributes:
-        line: The line of the script, if the exception came through it.
-    """
+    """A training script cannot do something."""
 
     def __init__(self, target: str, error: Exception) -> None:
         super().__init__(target, error)
         cause = error.__cause__ or error  # of an import that is missing, with what installs it
         frames = traceback.extract_tb(cause.__traceback__)
         lines = [frame.lineno for frame in frames if is_script(frame.filename)]
+        #: The line of the script, if the exception came through it
         self.line = lines[-1] if lines else None
 
 
 class RecipeClimb:
-    """Compares training scripts with each other and with the recipe.
-
-    Attributes:
-        sides: What each side has where the first difference is.
-    """
+    """Compares training scripts with each other and with the recipe."""
 
     def __init__(self, models: Models, given: ByRecipe, record: Record) -> None:
         self.models, self.record = models, record
@@ -79,6 +72,7 @@ class RecipeClimb:
         other = models.dtype != record.models.dtype
         self.suffix = f" in {models.dtype}" if other else ""
         self.names = [name for name in models.names if RUNNERS[name].training]
+        #: What each side has where the first difference is
         self.sides: Mapping[str, dict[str, Array]] = {}
         self.sources: dict[str, str] = {}
         self.trained: dict[str, Trained] = {}

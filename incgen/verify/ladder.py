@@ -25,11 +25,7 @@ Progress = Callable[[str], None]
 
 
 class Ladder:
-    """The rungs for the models of one floating-point type.
-
-    Attributes:
-        record: The results.
-    """
+    """The rungs for the models of one floating-point type."""
 
     def __init__(
         self,
@@ -52,7 +48,7 @@ class Ladder:
         # What does not depend on the type is checked once, in float64 if that is compared.
         self.first = exact is None or not exact.facts
         self.models, self.exact, self.dump, self.progress = models, exact, dump, progress
-        self.record = Record(models)
+        self.record = Record(models)  #: The results
         self.comparer = Comparer(models, exact, self.record)
         self.round_trip = RoundTrip(models, self.record, progress)
         self.asked: tuple[int, ...] = ()

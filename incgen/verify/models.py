@@ -43,35 +43,22 @@ _NUMBERS = itertools.count()
 
 
 class Failure(Exception):
-    """A generated model cannot do something.
-
-    Attributes:
-        target: The target of the model.
-        reason: Why, in a line.
-        line: The line of its source, if the exception came through it.
-    """
+    """A generated model cannot do something."""
 
     def __init__(self, target: str, error: Exception) -> None:
         text = " ".join(str(error).split())[:300]
-        self.target = target
+        self.target = target  #: The target of the model
+        #: Why, in a line
         self.reason = text if isinstance(error, RunFault) else f"{type(error).__name__}: {text}"
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno for frame in frames if frame.filename.startswith("<incgen ")]
+        #: The line of its source, if the exception came through it
         self.line = lines[-1] if lines else None
         super().__init__(f"{target}: {self.reason}")
 
 
 class Models:
-    """The runners of all targets, with one set of weights.
-
-    Attributes:
-        runners: The runners by target; all others are compared with the first.
-        facts: The structure of each model, before weights are loaded.
-        results: Results by pass, by target, then by place or key.
-        reactions: How far rounding moves the numbers of a pass, by the size of the movement.
-        climbed: The passes that were run.
-        undecided: The rungs with undecided results.
-    """
+    """The runners of all targets, with one set of weights."""
 
     def __init__(
         self,
@@ -91,18 +78,21 @@ class Models:
         """
         self.graph, self.sources, self.weights = graph, sources, weights
         self.dtype, self.seed, self.batch, self.folder = dtype, seed, batch, folder
+        #: The runners by target; all others are compared with the first
         self.runners: dict[str, InferenceRunner] = {
             name: RUNNERS[name].make(graph, source, dtype) for name, source in sources.items()
         }
-        self.facts: dict[str, Facts] = {}
+        self.facts: dict[str, Facts] = {}  #: The structure of each model, before weights are loaded
         self._steps: dict[tuple[str, str], Step] = {}
         self._scaled: dict[str, Mapping[str, Array]] = {}
         self._number = next(_NUMBERS)
         self._stated: dict[str, dict[str, Array]] = {}
+        #: How far rounding moves the numbers of a pass, by the size of the movement
         self.reactions: dict[tuple[Pass, float], dict[str, float]] = {}
+        #: Results by pass, by target, then by place or key
         self.results: dict[Pass, dict[str, dict[str, Array]]] = {}
-        self.climbed: set[Pass] = set()
-        self.undecided: set[int] = set()
+        self.climbed: set[Pass] = set()  #: The passes that were run
+        self.undecided: set[int] = set()  #: The rungs with undecided results
 
     @property
     def names(self) -> list[str]:

@@ -45,20 +45,14 @@ class Limit:
 
 
 class Record:
-    """The comparisons of the models in one floating-point type.
-
-    Attributes:
-        comparisons: All that was compared.
-        divergences: The first divergence of each rung.
-        omissions: What was not compared.
-    """
+    """The comparisons of the models in one floating-point type."""
 
     def __init__(self, models: Models) -> None:
         self.models = models
         self.places = Places(models.graph)
-        self.comparisons: list[Comparison] = []
-        self.divergences: list[Divergence] = []
-        self.omissions: list[Omission] = []
+        self.comparisons: list[Comparison] = []  #: All that was compared
+        self.divergences: list[Divergence] = []  #: The first divergence of each rung
+        self.omissions: list[Omission] = []  #: What was not compared
 
     def omit(self, rung: int, reason: str) -> None:
         """Record that a rung was not compared."""

@@ -20,15 +20,12 @@ from incgen.weights.checkpoint import Array
 
 
 class Reference:
-    """A network as its spec defines it, with one set of weights in float64.
-
-    Attributes:
-        statistics: The running statistics by key, updated by every training pass.
-    """
+    """A network as its spec defines it, with one set of weights in float64."""
 
     def __init__(self, graph: Graph, weights: Mapping[str, Array]) -> None:
         """Start with the statistics that are part of the weights."""
         self.graph, self.weights = graph, weights
+        #: The running statistics by key, updated by every training pass
         self.statistics = {
             key: weights[key] for key, tensor in graph.tensors().items() if not tensor.trained
         }

@@ -16,14 +16,11 @@ from incgen.weights.checkpoint import Array
 
 
 class RoundTrip:
-    """The forms of the models of one floating-point type.
-
-    Attributes:
-        outputs: The results of the first form that differs, and of the model itself.
-    """
+    """The forms of the models of one floating-point type."""
 
     def __init__(self, models: Models, record: Record, progress: Callable[[str], None]) -> None:
         self.models, self.record, self.progress = models, record, progress
+        #: The results of the first form that differs, and of the model itself
         self.outputs: dict[str, dict[str, Array]] = {}
 
     def climb(self) -> None:

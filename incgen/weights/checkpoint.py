@@ -89,14 +89,7 @@ def by_name(tensors: Iterable[Stored], what: str) -> dict[str, Stored]:
 
 
 class Checkpoint:
-    """An open weights file; a context manager that closes it.
-
-    Attributes:
-        format: The kind of file, for reports.
-        tensors: The tensors by their names, in the order of the file.
-        metadata: Other metadata in the file.
-        parts: How many tensors are in each container of the file, by what leads to it.
-    """
+    """An open weights file; a context manager that closes it."""
 
     def __init__(
         self,
@@ -108,9 +101,10 @@ class Checkpoint:
     ) -> None:
         """Store the results of a reader; `resources` are closed with it."""
         check_names(tensors)
-        self.format = format
-        self.tensors = dict(tensors)
-        self.metadata = dict(metadata or {})
+        self.format = format  #: The kind of file, for reports
+        self.tensors = dict(tensors)  #: The tensors by their names, in the order of the file
+        self.metadata = dict(metadata or {})  #: Other metadata in the file
+        #: How many tensors are in each container of the file, by what leads to it
         self.parts = dict(parts or {})
         self._resources = resources or ExitStack()
 

@@ -18,20 +18,16 @@ from incgen.weights.checkpoint import Array
 
 
 class InferenceRunner(ABC):
-    """A model that is evaluated; everything except the constructor is called inside `precision`.
-
-    Attributes:
-        versions: The framework and its version, as users write it.
-        lines: The line of the source that creates each layer, unit and block, by path.
-    """
+    """A model that is evaluated; everything except the constructor is called inside `precision`."""
 
     target: ClassVar[str]  #: The name of the target
-    versions: ClassVar[str]
+    versions: ClassVar[str]  #: The framework and its version, as users write it
     trainable: ClassVar[bool] = False  #: Whether there is more to it than evaluation
 
     def __init__(self, graph: Graph, source: str, dtype: str) -> None:
         self.graph, self.source, self.dtype = graph, source, dtype
         self.places = Places(graph)
+        #: The line of the source that creates each layer, unit and block, by path
         self.lines: dict[str, int] = {}
 
     @abstractmethod

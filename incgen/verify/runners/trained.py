@@ -25,12 +25,7 @@ _TARGET = "train"
 
 
 class Trained(ABC):
-    """A model of its own, and the script that trains it.
-
-    Attributes:
-        script: The module of the script.
-        model: The model.
-    """
+    """A model of its own, and the script that trains it."""
 
     def __init__(self, runner: Runner, recipe: Recipe, source: str, epoch: int, total: int) -> None:
         """Import a script and make a model.
@@ -43,7 +38,7 @@ class Trained(ABC):
             total: The steps of the training.
         """
         self.runner, self.recipe, self.epoch, self.total = runner, recipe, epoch, total
-        self.script = import_script(runner, source)
+        self.script = import_script(runner, source)  #: The module of the script
         self.model: Any = runner.fresh()
         optimizer = recipe.optimizer
         #: Whether there are velocities that are more than the step itself
@@ -102,14 +97,10 @@ def is_script(file: str) -> bool:
 
 
 class _Absent(MetaPathFinder, Loader):
-    """Replaces libraries around the training that cannot be imported, which its steps do without.
-
-    Attributes:
-        made: The modules that are replaced.
-    """
+    """Replaces libraries around the training that cannot be imported; its steps do without."""
 
     def __init__(self) -> None:
-        self.made: list[str] = []
+        self.made: list[str] = []  #: The modules that are replaced
         self.absent = [name for name in AROUND if not _can_be_imported(name)]
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
