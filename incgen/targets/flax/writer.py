@@ -22,7 +22,6 @@ class FlaxWriter(ClassWriter):
     takes_padding_words = True
 
     def op_layer(self, call: df.OpCall, args: dict[str, df.ArgumentValue], place: Place) -> Layer:
-        """Return an op as a module, whose arguments are in terms of this class."""
         return layer(call.op.name, args, place)
 
     def op(self, call: df.OpCall, flow: Flow, variable: str) -> Flow:
@@ -30,7 +29,6 @@ class FlaxWriter(ClassWriter):
         return super().op(replace(call, labelled=False), flow, variable)
 
     def type(self, name: str) -> Type:
-        """Return the type of a parameter."""
         return _INITIALIZER if self.unit is not None and name == "init" else super().type(name)
 
     def one_or_several(self, body: list[Node]) -> frozenset[str]:

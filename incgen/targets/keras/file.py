@@ -29,7 +29,6 @@ class File(scope.File):
         return FunctionWriter(self, name, definition, is_map).function()
 
     def op_alone(self, op: str, args: Args, place: Place) -> Sequence[Code]:
-        """Return the layers that an op is written as, by themselves."""
         return [step for step in steps(op, self.settled(args), place) if isinstance(step, Layer)]
 
     def join_alone(self, kind: str, count: int) -> Sequence[Code]:
@@ -42,7 +41,6 @@ class File(scope.File):
         return FunctionWriter(self, network.name, network, True).network()
 
     def view(self) -> dict[str, Any]:
-        """Return the variables of the template of the file."""
         network = self.written_network()
         functions = (*self.written, network)
         shapes = self.outputs()

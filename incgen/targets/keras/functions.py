@@ -63,7 +63,6 @@ class FunctionWriter(Scope):
         return form, written
 
     def one_or_several(self, body: list[Node]) -> frozenset[str]:
-        """Return the parameters of a unit's window that accept one number for equal ones."""
         both = [
             part.args
             for part in within(body)
@@ -210,7 +209,6 @@ class FunctionWriter(Scope):
         return flow if ex.literal(count) == 0 else done
 
     def conditional(self, element: df.Conditional, flow: Flow, variable: str) -> Flow:
-        """Write one of two bodies, decided when the model is built."""
         known = ex.literal(element.condition)
         if known is not None:
             body = element.then if known else element.otherwise

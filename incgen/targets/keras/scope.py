@@ -136,7 +136,6 @@ class Scope(Uses):
         return self.variables.take(*wanted, f"{wanted[-1]}_")
 
     def bind(self, flow: Flow, variable: str, step: df.Step | None = None) -> Flow:
-        """Assign a value to a variable; in the network, a comment may state its shape."""
         if flow.code != ex.Name(variable):
             statement = Bind(variable, flow.code)
             if step is not None and self.definition.kind == "network":
@@ -161,22 +160,18 @@ class Scope(Uses):
         return Flow(code, Symbol(is_map, _unread))
 
     def gap(self) -> None:
-        """Write an empty line."""
         self.statements.append(Gap())
 
     @contextmanager
     def commented(self, doc: str) -> Iterator[None]:
-        """Write the comment of the statement that is written inside."""
         if doc:
             self.statements.append(Comment(doc))
         yield
 
     def shares(self, step: df.Step, flow: Flow, following: df.Step | df.Head | None) -> bool:
-        """Return whether a value can be part of the next expression."""
         return following is None
 
     def stands_alone(self, step: df.Step, flow: Flow) -> bool:
-        """Return whether the value of a branch needs a name."""
         return True
 
     # ------------------------------------------------------------ names
@@ -242,7 +237,6 @@ class Scope(Uses):
         }
 
     def formals(self) -> list[Parameter]:
-        """Return the parameters of the definition with their defaults; those without come first."""
         formulas = self.formulas()
         formals = [
             (name, ex.Name("None") if name in formulas else default)
@@ -251,7 +245,6 @@ class Scope(Uses):
         return sorted(formals, key=lambda parameter: parameter[1] is not None)
 
     def usual_padding(self, unit: UnitForm) -> Expression:
-        """Return the default of the padding of the unit being written."""
         if not unit.padding:
             return ZERO
         return usual_padding(self.graph.program, self.definition, unit)
@@ -289,7 +282,6 @@ class Scope(Uses):
         return {name: value for name, value in given.items() if name in instance.args}
 
     def unit_given(self, instance: df.Instance, shape: Symbol) -> Given:
-        """Return the arguments of a use of a unit."""
         unit, given = instance.definition, super().unit_given(instance, shape)
         args = {**df.unit_defaults(unit), **self.said(instance, shape)}
         if self.file.analysis.unit_forms[unit].padding and is_pointwise(args):
@@ -299,15 +291,12 @@ class Scope(Uses):
         return given
 
     def border(self, unit: df.Definition, sides: Sides) -> Expression:
-        """Return a border as a unit takes it."""
         return unit_border(unit, self.file.analysis.unit_forms[unit], sides)
 
     def handed_on(self, unit: df.Definition) -> Expression:
-        """Return the padding that a unit passes to one inside it: its own parameter."""
         return super().handed_on(unit) if begins_with_pool(unit) else PADDING
 
     def known_padding(self, unit: df.Definition, args: Args) -> Expression:
-        """Return the padding of one use of a unit; it is not a parameter that carries words."""
         return unit_padding(unit, self.file.analysis.unit_forms[unit], args)
 
 

@@ -59,18 +59,15 @@ class TorchWriter(ClassWriter):
     # ------------------------------------------------------------ modules
 
     def op_layer(self, call: df.OpCall, args: dict[str, df.ArgumentValue], place: Place) -> Layer:
-        """Return an op as a module, whose arguments are in terms of this class."""
         if place.unit is not None and "init" in place.unit.args:
             args["init"] = call.args["init"]  # a use that sets another applies it itself
         return layer(call.op.name, args, place)
 
     def op_module(self, layer: Layer, path: Path, name: str) -> Code:
-        """Return the constructor of an op for its place."""
         starts = [Start(path, weight.path, weight) for weight in layer.weights]
         return self.begun(super().op_module(layer, path, name), starts, path, name)
 
     def constructor(self, instance: df.Instance, shape: Symbol, path: Path) -> Code:
-        """Return the constructor of a unit or block for its place."""
         module = super().constructor(instance, shape, path)
         with self.known_at(instance.span):
             starts = self.kernel_starts(instance, shape, path)
@@ -157,7 +154,6 @@ class TorchWriter(ClassWriter):
         )
 
     def constructor_body(self) -> tuple[list[Node], Container[str]]:
-        """Return the statements of the constructor."""
         if self.rates and self.decays_in_place:
             self.init.insert(0, Op("decays", {"rates": ()}))
         elif self.rates:

@@ -70,13 +70,11 @@ class Bodies(Modules):
         self.places = outer
 
     def gap(self) -> None:
-        """Write an empty line."""
         for statements in (self.init, self.forward):
             if statements and not isinstance(statements[-1], Gap):
                 statements.append(Gap())
 
     def variable(self, *wanted: str) -> str:
-        """Take a name for a value: the first that is free."""
         return self.values.take(*wanted, f"{wanted[-1]}_")
 
     def bind(self, flow: Flow, variable: str, step: df.Step | None = None) -> Flow:
@@ -101,7 +99,6 @@ class Bodies(Modules):
         return fits and _calls(flow.code) <= _MOST_CALLS
 
     def stands_alone(self, step: df.Step, flow: Flow) -> bool:
-        """Return whether the value of a branch needs a name."""
         return step.kept or _calls(flow.code) > _MOST_IN_A_BRANCH
 
     def head(self, head: df.Head, flow: Flow) -> None:
@@ -194,7 +191,6 @@ class Bodies(Modules):
         return self.attached(slot, self.built(element, flow.shape, (slot,)), element, flow)
 
     def joined(self, join: df.Join, flow: Flow, values: list[Flow]) -> Flow:
-        """Write the join of the values of branches."""
         out = self.behind(join, flow.shape)
         spread = out.is_map and join.kind != "concat"
         codes = [

@@ -41,7 +41,6 @@ class ClassFile(shared.File):
         return self.writer(self, self.name, self.graph.program.network, True).network_class()
 
     def view(self) -> dict[str, Any]:
-        """Return the variables of the template of the file."""
         network = self.written_network()
         if self.decays((*self.written, network)):
             network = replace(network, methods=(Op("regularization_loss", {}),))

@@ -124,15 +124,12 @@ class Modules(Scope):
         return self.call(form, given, sizes)
 
     def usual_padding(self, unit: UnitForm) -> Expression:
-        """Return the default of the padding of the unit being written."""
         return ZERO if unit.pad_sides == 1 else ex.Tuple((ZERO,) * unit.pad_sides)
 
     def border(self, unit: df.Definition, sides: Sides) -> Expression:
-        """Return a border as a unit takes it."""
         return border_of(sides, self.file.analysis.unit_forms[unit])
 
     def handed_on(self, unit: df.Definition) -> Expression:
-        """Return the padding that a unit passes to one inside it: its own parameter."""
         form, outer = self.file.analysis.unit_forms[unit], self.unit
         if outer is not None and outer.same and outer.pad_sides < form.pad_sides:
             message = f"`{unit.name}` takes separate borders for height and width"
@@ -140,7 +137,6 @@ class Modules(Scope):
         return super().handed_on(unit)
 
     def known_padding(self, unit: df.Definition, args: Args) -> Expression:
-        """Return the padding of one use of a unit; it is not a parameter that carries words."""
         form = self.file.analysis.unit_forms[unit]
         around = padding(args, odd=form.odd)
         if around.sides is not None:

@@ -128,7 +128,6 @@ class Scope(Uses):
         return self.file.analysis.words.type(self.definition, name) or ARGUMENT_TYPES[argument.kind]
 
     def words(self, parameter: str) -> list[Value]:
-        """Return the values of a padding if words are among them, to write a case for each."""
         return self.owner.words(parameter) if self.owner else super().words(parameter)
 
     # ------------------------------------------------------------ formulas
