@@ -51,13 +51,10 @@ def align(a: Sequence[Part], b: Sequence[Part]) -> tuple[Aligned, ...]:
     for left, right in [*pairs, (len(a), len(b))]:
         aligned += _between(tuple(a[i:left]), tuple(b[j:right]))
         if left < len(a):
-            aligned.append(_matched(a[left], b[right]))
+            inner = align(a[left].parts, b[right].parts)
+            aligned.append(Matched(a[left], b[right], inner))
         i, j = left + 1, right + 1
     return tuple(aligned)
-
-
-def _matched(one: Part, other: Part) -> Matched:
-    return Matched(one, other, align(one.parts, other.parts))
 
 
 def layers(aligned: Sequence[Aligned]) -> Iterator[Matched]:

@@ -72,14 +72,9 @@ def parts_of(graph: Graph) -> tuple[Part, ...]:
     return _split(graph.nodes, 0, "")
 
 
-def _uses(node: Node) -> list[Use]:
-    """Return the uses around a layer, the outermost first."""
-    return [*node.uses()][::-1]
-
-
 def _split(nodes: Sequence[Node], depth: int, prefix: str) -> tuple[Part, ...]:
     """Group consecutive layers by the use around them at a depth."""
-    uses = [(node, _uses(node)[depth : depth + 1]) for node in nodes]
+    uses = [(node, [*node.uses()][::-1][depth : depth + 1]) for node in nodes]  # outermost first
     parts = list[Part]()
     for _, group in groupby(uses, key=lambda pair: id(pair[1][0]) if pair[1] else id(pair[0])):
         pairs = list(group)

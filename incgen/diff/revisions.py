@@ -25,7 +25,8 @@ def load_at(revision: str, spec: Path) -> LoadedFile:
     if not revision or revision.startswith("-"):
         raise RequestError(f"`{revision}` is not a revision")
     place = spec.resolve()
-    shown = _git(_existing(place.parent), "rev-parse", "--show-toplevel")
+    existing = next(path for path in place.parents if path.is_dir())
+    shown = _git(existing, "rev-parse", "--show-toplevel")
     top = Path(os.fsdecode(shown.removesuffix(b"\n")))
     folder, name = place.parent.relative_to(top.resolve()).as_posix(), place.name
     inside = "" if folder == "." else f"{folder}/"
@@ -42,11 +43,6 @@ def load_at(revision: str, spec: Path) -> LoadedFile:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(_git(top, "cat-file", "blob", f"{commit}:{path}"))
         return load(Path(temporary, inside, name), name=f"{revision}:{inside}{name}")
-
-
-def _existing(folder: Path) -> Path:
-    """Return a folder, or the nearest around it that exists."""
-    return next(path for path in (folder, *folder.parents) if path.is_dir())
 
 
 def _git(folder: Path, *arguments: str) -> bytes:

@@ -37,7 +37,8 @@ def arranged(main: tuple[float, float], panels: Sequence[Panel], down: bool) -> 
         lengths = (sum(sizes[first:last]) for last in range(first + 1, len(sizes) + 1))
         limits |= {length + _BETWEEN * count for count, length in enumerate(lengths)}
     tries = [_broken(main, panels, down, limit) for limit in sorted(limits) if limit >= max(sizes)]
-    return min(tries, key=lambda spots: _size(_extent(spots, main)))
+    # by the longer side of the page, then the shorter one
+    return min(tries, key=lambda spots: sorted(_extent(spots, main), reverse=True))
 
 
 def _extent(spots: Sequence[Spot], main: tuple[float, float]) -> tuple[float, float]:
@@ -71,8 +72,3 @@ def _broken(
                 along += panel.width + _BETWEEN
         across += (widest if down else max(panel.height for panel in line)) + _BETWEEN
     return spots
-
-
-def _size(extent: tuple[float, float]) -> tuple[float, float]:
-    """Return what makes one page better than another: its longer side, then its shorter one."""
-    return max(extent), min(extent)

@@ -41,15 +41,11 @@ def renamed_at(view: View, offset: int) -> tuple[Symbol, Occurrence]:
             "only labels, parameters, constants, units, blocks, networks and recipes"
         )
     home = file_of(occurrence.symbol.span.source)
-    if home.is_relative_to(shipped.root().resolve()) and home != _own(view):
+    if home.is_relative_to(shipped.root().resolve()) and home != file_of(view.places.source):
         raise CannotRename(
             f"`{occurrence.symbol.name}` is defined in {home.name}, which comes with incgen"
         )
     return occurrence.symbol, occurrence
-
-
-def _own(view: View) -> Path:
-    return file_of(view.places.source)
 
 
 def rename(

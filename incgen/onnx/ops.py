@@ -22,14 +22,6 @@ Emitter: TypeAlias = Callable[..., str]
 # ---------------------------------------------------------------- layers with weights
 
 
-def _conv(layer: Layer, x: str) -> str:
-    return _convolved(layer, x, "weight", layer.args.count("groups"))
-
-
-def _depthwise_conv(layer: Layer, x: str) -> str:
-    return _convolved(layer, x, "weight", layer.shapes[0].channels)
-
-
 def _separable_conv(layer: Layer, x: str) -> str:
     middle = _convolved(layer, x, "depthwise.weight", layer.shapes[0].channels, part="depthwise")
     kernel, bias = layer.weight("pointwise.weight"), layer.optional("pointwise.bias")
@@ -118,22 +110,14 @@ def _wider(borders: Borders, over: tuple[int, int]) -> Borders:
     return (top, bottom + over[0]), (left, right + over[1])
 
 
-def _pad(layer: Layer, x: str) -> str:
-    return _padded(layer, x, layer.args.borders)
-
-
 def _padded(layer: Layer, x: str, borders: Borders, part: str = "") -> str:
     (top, bottom), (left, right) = borders
     pads = layer.integers("pads", (0, 0, top, left, 0, 0, bottom, right))
     return layer("Pad", x, pads, part=part, mode="constant")
 
 
-def _global_avg_pool(layer: Layer, x: str) -> str:
-    return layer("Flatten", layer("GlobalAveragePool", x, part="pool"), axis=1)
-
-
-def _global_max_pool(layer: Layer, x: str) -> str:
-    return layer("Flatten", layer("GlobalMaxPool", x, part="pool"), axis=1)
+def _over_all(op: str) -> Emitter:
+    return lambda layer, x: layer("Flatten", layer(op, x, part="pool"), axis=1)
 
 
 def _adaptive_avg_pool(layer: Layer, x: str) -> str:
@@ -203,28 +187,16 @@ def _l2_normalize(layer: Layer, x: str) -> str:
     return layer("Div", x, layer("Max", norm, least, part="least"))
 
 
-def _softmax(layer: Layer, x: str) -> str:
-    return layer("Softmax", x, axis=1)
-
-
 # ---------------------------------------------------------------- each value by itself
 
 
 def _as(op: str) -> Emitter:
     """Return the emitter of an op that is an operator of ONNX."""
-
-    def emitted(layer: Layer, x: str) -> str:
-        return layer(op, x)
-
-    return emitted
+    return lambda layer, x: layer(op, x)
 
 
 def _same(layer: Layer, x: str) -> str:
     return x
-
-
-def _relu6(layer: Layer, x: str) -> str:
-    return layer("Clip", x, layer.number("0", 0), layer.number("6", 6))
 
 
 def _leaky_relu(layer: Layer, x: str) -> str:
@@ -234,19 +206,7 @@ def _leaky_relu(layer: Layer, x: str) -> str:
     return layer("PRelu", x, layer.constant("slope", [slope], [1]))
 
 
-def _silu(layer: Layer, x: str) -> str:
-    return layer("Mul", x, layer("Sigmoid", x, part="gate"))
-
-
-def _hard_sigmoid(layer: Layer, x: str) -> str:
-    return _gate(layer, x)
-
-
-def _hard_swish(layer: Layer, x: str) -> str:
-    return layer("Mul", x, _gate(layer, x, part="gate"))
-
-
-def _gate(layer: Layer, x: str, part: str = "") -> str:
+def _hard_sigmoid(layer: Layer, x: str, part: str = "") -> str:
     if layer.holds(1 / 6):
         return layer("HardSigmoid", x, part=part, alpha=1 / 6, beta=0.5)
     raised = layer("Add", x, layer.number("3", 3), part="raised")
@@ -273,15 +233,7 @@ def _gelu(layer: Layer, x: str) -> str:
     return layer("Mul", layer("Mul", x, half, part="halved"), gate)
 
 
-def _scale(layer: Layer, x: str) -> str:
-    return layer("Mul", x, layer.number("factor", layer.args.number("factor")))
-
-
 # ---------------------------------------------------------------- joins
-
-
-def _concat(layer: Layer, *given: str) -> str:
-    return layer("Concat", *given, axis=1)
 
 
 def _elementwise(op: str) -> Emitter:
@@ -309,8 +261,8 @@ def _spread(layer: Layer, x: str, number: int) -> str:
 
 #: The emitter of each op and join.
 EMITTERS: dict[str, Emitter] = {
-    "conv": _conv,
-    "depthwise_conv": _depthwise_conv,
+    "conv": lambda layer, x: _convolved(layer, x, "weight", layer.args.count("groups")),
+    "depthwise_conv": lambda layer, x: _convolved(layer, x, "weight", layer.shapes[0].channels),
     "separable_conv": _separable_conv,
     "dense": _dense,
     "bn": _bn,
@@ -318,26 +270,26 @@ EMITTERS: dict[str, Emitter] = {
     "max_pool": _max_pool,
     "avg_pool": _avg_pool,
     "pool": _pool,
-    "global_avg_pool": _global_avg_pool,
-    "global_max_pool": _global_max_pool,
+    "global_avg_pool": _over_all("GlobalAveragePool"),
+    "global_max_pool": _over_all("GlobalMaxPool"),
     "adaptive_avg_pool": _adaptive_avg_pool,
     "l2_normalize": _l2_normalize,
     "relu": _as("Relu"),
-    "relu6": _relu6,
+    "relu6": lambda layer, x: layer("Clip", x, layer.number("0", 0), layer.number("6", 6)),
     "leaky_relu": _leaky_relu,
     "sigmoid": _as("Sigmoid"),
     "tanh": _as("Tanh"),
-    "silu": _silu,
+    "silu": lambda layer, x: layer("Mul", x, layer("Sigmoid", x, part="gate")),
     "gelu": _gelu,
     "hard_sigmoid": _hard_sigmoid,
-    "hard_swish": _hard_swish,
-    "softmax": _softmax,
+    "hard_swish": lambda layer, x: layer("Mul", x, _hard_sigmoid(layer, x, part="gate")),
+    "softmax": lambda layer, x: layer("Softmax", x, axis=1),
     "dropout": _same,
     "flatten": _flatten,
     "identity": _same,
-    "scale": _scale,
-    "pad": _pad,
-    "concat": _concat,
+    "scale": lambda layer, x: layer("Mul", x, layer.number("factor", layer.args.number("factor"))),
+    "pad": lambda layer, x: _padded(layer, x, layer.args.borders),
+    "concat": lambda layer, *given: layer("Concat", *given, axis=1),
     "add": _elementwise("Add"),
     "mul": _elementwise("Mul"),
 }

@@ -34,7 +34,8 @@ def as_json(
         for name, index in graph.outputs.items()
     }
     numbers = sum(tensor.size for tensor in graph.tensors().values())
-    writer = _Writer(facts(graph), depth, [called(name, own) for name, own in _all(calls)])
+    columns = [called(name, own) for name, own in (calls or {}).items()]
+    writer = _Writer(facts(graph), depth, columns)
     whole = {
         "network": graph.program.network.name,
         "file": graph.program.file,
@@ -51,10 +52,6 @@ def as_json(
         **(more or {}),
     }
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
-
-
-def _all(calls: Mapping[str, Calls] | None) -> list[tuple[str, Calls]]:
-    return [*(calls or {}).items()]
 
 
 def _cut(path: str, depth: int | None) -> str:

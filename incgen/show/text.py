@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from incgen.base.diagnostics import plain
+from incgen.base.diagnostics import clipped, plain
 from incgen.base.painting import Paint, unpainted
 from incgen.base.tables import comma_separated, markdown, padded
 from incgen.graph.nodes import Graph
@@ -84,7 +84,7 @@ def _lines(sheet: Sheet, layout: _Layout) -> list[list[str]]:
     for number, name in enumerate(["layer", *(column.name for column in sheet.columns)]):
         if name in widest:
             for line in lines:
-                line[number] = _cut(line[number], widest[name])
+                line[number] = clipped(line[number], widest[name])
     return [[plain(cell) for cell in line] for line in lines]
 
 
@@ -150,10 +150,6 @@ def _bar(share: float, length: float, longest: int) -> str:
     eighths = max(1, round(8 * longest * length))
     bar = "█" * (eighths // 8) + _BLOCKS[eighths % 8].strip()
     return f"{100 * share:5.1f} {bar}"
-
-
-def _cut(text: str, widest: int) -> str:
-    return text if len(text) <= widest else f"{text[: widest - 3]}..."
 
 
 # ---------------------------------------------------------------- above and below

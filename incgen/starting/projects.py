@@ -54,7 +54,10 @@ class Project:
                 f"another `{name}`: try `{name}_net`"
             )
         words = self._words(name)
-        texts = {_filled(to, words): _filled(_text(of), words) for of, to in _PLACES.items()}
+        texts = dict[str, str]()
+        for of, to in _PLACES.items():
+            text = (folder("starters") / "project" / of).read_text("utf-8")
+            texts[_filled(to, words)] = _filled(text, words)
         texts |= self._network(name)
         return {PurePosixPath(path): text for path, text in sorted(texts.items())}
 
@@ -90,10 +93,6 @@ class Project:
             for target in self.targets
         }
         return {path: text, **codes}
-
-
-def _text(name: str) -> str:
-    return (folder("starters") / "project" / name).read_text("utf-8")
 
 
 def _filled(text: str, words: dict[str, str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from incgen.base.diagnostics import clipped
 from incgen.base.tables import aligned, ruled
 from incgen.graph.frames import prefixes
 from incgen.graph.nodes import Graph
@@ -79,7 +80,7 @@ def _tree(report: Report, graph: Graph, dtype: str, depth: int) -> str:
         cells = [_cell(compared.get((path, rung), ())) for rung in columns]
         if any(cells):
             label = _INDENT * path.count(".") + path.rpartition(".")[2]
-            rows.append((_short(label), *cells))
+            rows.append((clipped(label, _WIDEST), *cells))
     return _table(rows) if len(rows) > 1 else ""
 
 
@@ -102,10 +103,6 @@ def _cell(comparisons: Sequence[Comparison]) -> str:
     verdicts = {c.verdict for c in comparisons}
     mark = " !" if "diverges" in verdicts else " ?" if "undecided" in verdicts else "  "
     return ("equal" if not largest else _number(largest)) + mark
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= _WIDEST else f"{label[: _WIDEST - 3]}..."
 
 
 def _forms(report: Report, dtype: str) -> str:
@@ -148,8 +145,9 @@ def _numbers(measured: Comparison | None) -> tuple[str, str, str, str]:
     if measured is None:
         return "", "", "", ""
     if not measured.bar:
-        return "", "equal" if measured.verdict == "agrees" else "", "equal", _short(measured.path)
-    place = _short(measured.path or measured.what)
+        equal = "equal" if measured.verdict == "agrees" else ""
+        return "", equal, "equal", clipped(measured.path, _WIDEST)
+    place = clipped(measured.path or measured.what, _WIDEST)
     return _number(measured.absolute), _number(measured.relative), f"{measured.bar:.0e}", place
 
 

@@ -159,12 +159,8 @@ def _words_of(definition: df.Definition, parameter: str) -> frozenset[str]:
     condition can keep them from the op. If it reaches no op, every word is accepted.
     """
     inner = [_words_of(block, name) for block, name in set(_blocks(definition, parameter))]
-    ops = [_words_for(argument) for argument in _arguments(definition, parameter)]
+    ops = [{w for w in WORDS if not value_fault(a, w)} for a in _arguments(definition, parameter)]
     return WORDS.intersection(*inner, *ops).union(compared_words(definition.body, parameter))
-
-
-def _words_for(argument: Argument) -> frozenset[str]:
-    return frozenset(word for word in WORDS if value_fault(argument, word) is None)
 
 
 def _arguments(definition: df.Definition, parameter: str) -> Iterator[Argument]:

@@ -144,5 +144,4 @@ def shown(shape: tuple[int, ...]) -> str:
 def first_line(error: BaseException) -> str:
     """Return the first line of a library's error, short enough for a message."""
     lines = str(error).strip().splitlines()
-    text = lines[0].strip() if lines else type(error).__name__
-    return text if len(text) <= 200 else f"{text[:197]}..."
+    return clipped(lines[0].strip() if lines else type(error).__name__, 200)

@@ -86,10 +86,6 @@ def _depthwise(args: Args, place: Place, **facts: object) -> tuple[Op, Expressio
     return _convolution(place, args, inputs, channels, **facts), channels
 
 
-def _depthwise_conv(args: Args, place: Place) -> Layer:
-    return Layer(_depthwise(args, place, **bias(args))[0])
-
-
 def _separable_conv(args: Args, place: Place) -> Layer:
     depthwise, middle = _depthwise(args, place, bias=FALSE, start=None)
     plain = {**args, "window": WindowValue((ONE, ONE), (ONE, ONE)), "pad": ZERO, "dilation": ONE}
@@ -151,21 +147,17 @@ def _gelu(args: Args, place: Place) -> Layer:
     return Layer(Op("gelu", {"approximate": is_tanh}))
 
 
-def _pad(args: Args, place: Place) -> Layer:
-    return Layer(Op("pad", {"sides": _border(four_sides(args["border"]))}))
-
-
 #: The form and the facts of each op whose macro takes more than its arguments.
 EMITTERS: Emitters = {
     "conv": _conv,
-    "depthwise_conv": _depthwise_conv,
+    "depthwise_conv": lambda args, place: Layer(_depthwise(args, place, **bias(args))[0]),
     "separable_conv": _separable_conv,
     "dense": _dense,
     "bn": _bn,
     "max_pool": lambda args, place: Layer(_pool(args, place, average=False)),
     "avg_pool": lambda args, place: Layer(_pool(args, place, average=True)),
     "gelu": _gelu,
-    "pad": _pad,
+    "pad": lambda args, _: Layer(Op("pad", {"sides": _border(four_sides(args["border"]))})),
 }
 _CEIL = ("ceil", (True, False))
 _CASES: Cases = {

@@ -133,10 +133,6 @@ def _conv(args: Args, place: Place) -> tuple[Step, ...]:
     return _moving(args, place, name, facts | bias(args) | kernel(args, place.init))
 
 
-def _depthwise_conv(args: Args, place: Place) -> tuple[Step, ...]:
-    return _depthwise(args, place, bias(args))
-
-
 def _separable_conv(args: Args, place: Place) -> tuple[Step, ...]:
     depthwise = _depthwise(args, place, {"bias": FALSE, "start": None})
     facts = {"channels": args["channels"], "groups": ONE}
@@ -317,7 +313,7 @@ def _pad(args: Args, place: Place) -> tuple[Step, ...]:
 #: The ops that are not one layer with their own arguments.
 EMITTERS: dict[str, Callable[[Args, Place], tuple[Step, ...]]] = {
     "conv": _conv,
-    "depthwise_conv": _depthwise_conv,
+    "depthwise_conv": lambda args, place: _depthwise(args, place, bias(args)),
     "separable_conv": _separable_conv,
     "dense": _dense,
     "bn": _bn,

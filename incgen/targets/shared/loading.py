@@ -55,7 +55,7 @@ def loader(graph: Graph) -> Loader | None:
     keys = [key for key in made.training.tensors() if not key.startswith(dropped)]
     lines = [_line(change) for change in made.changes if not isinstance(change, Dropped)]
     short = _short(lines, keys)
-    same = _expanded(short, keys) == _by_layer(lines)
+    same = _by_layer(place for line in short for place in _places(line, keys)) == _by_layer(lines)
     return Loader(made.label, dropped, tuple(short if same else lines), graph.mark())
 
 
@@ -111,10 +111,6 @@ def _places(line: Line, keys: list[str]) -> Iterator[Line]:
             layer, norm = line.layer.replace("*", inner), line.norm.replace("*", inner)
             if norm not in line.skip or not norm:
                 yield Line(layer, norm, line.number, line.first)
-
-
-def _expanded(lines: Iterable[Line], keys: list[str]) -> dict[str, list[Line]]:
-    return _by_layer(place for line in lines for place in _places(line, keys))
 
 
 def _by_layer(lines: Iterable[Line]) -> dict[str, list[Line]]:

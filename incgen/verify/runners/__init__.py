@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from incgen.verify.runners.trained import Trained
 
 
-def _nothing() -> str:
-    return ""
-
-
 @dataclass(frozen=True, slots=True)
 class RunnerModule:
     """The runner of a target."""
@@ -32,7 +28,7 @@ class RunnerModule:
     name: str  #: What its classes begin with, and, in lower case, its modules
     libraries: tuple[str, ...]
     #: Returns what keeps it from running here, and what to type; "" if nothing
-    obstacle: Callable[[], str] = _nothing
+    obstacle: Callable[[], str] = str
     training: bool = False  #: Whether the target writes training scripts
 
     def missing(self) -> tuple[str, ...]:

@@ -28,23 +28,15 @@ def _lrn(args: Args, place: Place) -> Op:
     return Op("lrn", {"size": args["size"], **floats})
 
 
-def _dropout(args: Args, place: Place) -> Op:
-    return Op("dropout", {"rate": as_float(expression(args, "rate"))})
-
-
 def _adaptive_avg_pool(args: Args, place: Place) -> Op:
     return Op("adaptive_avg_pool", {"size": paired(window(args).kernel)})
-
-
-def _flatten(args: Args, place: Place) -> Op:
-    return Op("flatten" if place.shape.is_map else "identity", {})
 
 
 _MODULES: dict[str, Callable[[Args, Place], Op]] = {
     "lrn": _lrn,
     "adaptive_avg_pool": _adaptive_avg_pool,
-    "dropout": _dropout,
-    "flatten": _flatten,
+    "dropout": lambda args, _: Op("dropout", {"rate": as_float(expression(args, "rate"))}),
+    "flatten": lambda _, place: Op("flatten" if place.shape.is_map else "identity", {}),
 }
 
 
