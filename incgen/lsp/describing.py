@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from incgen.language.presets import PRESETS
 from incgen.language.printing import spec_value
-from incgen.language.signatures import Argument, ByWindow, Op, Signature
+from incgen.language.signatures import Argument, Op, Signature
+from incgen.manual.arguments import shown
 from incgen.manual.ops import entries
 from incgen.recipes.forms import STATED, Field, Form
 from incgen.resolve.arguments import words_of
@@ -67,14 +68,6 @@ def default(argument: Argument, owner: Signature) -> str:
         if argument.name in preset.get(family, {}):
             lines.append(f"`numerics {name}`: {shown(preset[family][argument.name])}")
     return "  \n".join(lines)
-
-
-def shown(value: object) -> str:
-    """Show what a preset sets."""
-    if isinstance(value, ByWindow):
-        strided = f"`{value.strided}`" if value.strided else "must be stated"
-        return f"`{value.plain}`, with a stride {strided}, for an even window `valid`"
-    return f"`{spec_value(value)}`"
 
 
 def preset(name: str) -> str:
