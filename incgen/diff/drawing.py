@@ -20,7 +20,7 @@ FORMATS = ("svg", "png", "pdf")
 _MARGIN, _SWATCH, _LINE = 24.0, 12.0, 20.0
 
 
-def drawn(comparison: Comparison, graph: Graph, form: str, theme: str = "light") -> bytes:
+def drawn(comparison: Comparison, graph: Graph, form: str) -> bytes:
     """Return the drawing of the second network as the content of a file in one of `FORMATS`.
 
     A folded block is in colour if something in it is new or changed; the theme colours the rest.
@@ -31,11 +31,11 @@ def drawn(comparison: Comparison, graph: Graph, form: str, theme: str = "light")
     if form not in FORMATS:
         offer = listed([f".{suffix}" for suffix in FORMATS], "or")
         raise DrawError(f"a comparison is drawn as {offer}, not as `.{form}`")
-    made, _ = scene(graph, View(definitions=False, theme=theme))
+    view = View(definitions=False)
+    made, _ = scene(graph, view)
     colours = _colours(comparison, graph)
-    return rendered(
-        _with_legend(made, comparison), lambda box: colours.get(box.key, ""), theme, form
-    )
+    made = _with_legend(made, comparison)
+    return rendered(made, lambda box: colours.get(box.key, ""), view.theme, form)
 
 
 def _colours(comparison: Comparison, graph: Graph) -> dict[str, str]:
