@@ -24,10 +24,10 @@ from incgen.targets.shared.values import (
     TRUE,
     ZERO,
     Args,
-    Sides,
     as_tuple,
     expression,
     four_sides,
+    in_pairs,
     paired,
     window,
 )
@@ -41,12 +41,6 @@ kernel = partial(weights.kernel, counted=COUNTED)
 SAME, VALID = ex.Literal("SAME"), ex.Literal("VALID")
 
 
-def _border(sides: Sides) -> ex.Tuple:
-    """Return a border as pairs, for height and for width."""
-    top, bottom, left, right = sides
-    return ex.Tuple((ex.Tuple((top, bottom)), ex.Tuple((left, right))))
-
-
 # ---------------------------------------------------------------- convolutions
 
 
@@ -58,7 +52,7 @@ def _convolution(
     known: Expression = SAME
     if around.sides is not None and (not around.same or isinstance(frame.kernel[0], ex.Item)):
         both = around.both
-        known = _border(around.sides) if both is None else paired(both)
+        known = in_pairs(around.sides) if both is None else paired(both)
         if around.sides == NOTHING:
             known = SAME if frame.kernel == (ONE, ONE) else VALID  # which is the same for 1x1
     shape = {
@@ -130,13 +124,13 @@ def _pool(args: Args, place: Place, *, average: bool) -> Code:
         return Op(name, {**facts, "padding": SAME, "counted": ex.Literal(counts)})
     zeros, border = padded_apart(args, around.sides, average=average)
     if zeros is not None and border is None:
-        return Op(name, {**facts, "padding": _border(zeros)})
+        return Op(name, {**facts, "padding": in_pairs(zeros)})
     if border is not None:
-        facts |= {"padding": _border(border), "counted": FALSE}
+        facts |= {"padding": in_pairs(border), "counted": FALSE}
     pool = Op(name, facts)
     if zeros is None:
         return pool
-    return Op("avg_pool_zeros", {"sides": _border(zeros), "pool": pool})
+    return Op("avg_pool_zeros", {"sides": in_pairs(zeros), "pool": pool})
 
 
 # ---------------------------------------------------------------- the rest
@@ -157,7 +151,7 @@ EMITTERS: Emitters = {
     "max_pool": lambda args, place: Layer(_pool(args, place, average=False)),
     "avg_pool": lambda args, place: Layer(_pool(args, place, average=True)),
     "gelu": _gelu,
-    "pad": lambda args, _: Layer(Op("pad", {"sides": _border(four_sides(args["border"]))})),
+    "pad": lambda args, _: Layer(Op("pad", {"sides": in_pairs(four_sides(args["border"]))})),
 }
 _CEIL = ("ceil", (True, False))
 _CASES: Cases = {

@@ -16,7 +16,7 @@ from incgen.language.expressions import Expression
 from incgen.language.initializers import RULES
 from incgen.language.ops import OPS
 from incgen.targets.keras.code import Layer, Step, When
-from incgen.targets.keras.padding import border, full_border, word_of
+from incgen.targets.keras.padding import border, word_of
 from incgen.targets.shared import weights
 from incgen.targets.shared.units import Place
 from incgen.targets.shared.values import (
@@ -30,6 +30,7 @@ from incgen.targets.shared.values import (
     expression,
     four_sides,
     half,
+    in_pairs,
     paired,
     window,
 )
@@ -266,10 +267,10 @@ def _pool(args: Args, place: Place, average: bool) -> tuple[Step, ...]:
     if over is None:
         return *before, stock
     if average:
-        return *before, Layer("padded_avg_pool", {**stock.args, "border": full_border(over)})
+        return *before, Layer("padded_avg_pool", {**stock.args, "border": in_pairs(over)})
     if place.never_negative:
         return *before, _zero_padding(border(over)), stock
-    return Layer("edge_padding", {"sides": full_border(over)}, ("pad",)), stock
+    return Layer("edge_padding", {"sides": in_pairs(over)}, ("pad",)), stock
 
 
 def _counted_same(kernel_: Pair, stride: Pair) -> Step:

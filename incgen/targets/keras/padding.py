@@ -11,7 +11,7 @@ from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
 from incgen.targets.shared.units import UnitForm, unit_arguments
 from incgen.targets.shared.uses import border_of
-from incgen.targets.shared.values import ONE, Args, Sides, paired, window
+from incgen.targets.shared.values import ONE, Args, Sides, in_pairs, paired, window
 from incgen.targets.shared.windows import NOTHING, PADDING, SAME, VALID, Padding, padding
 
 
@@ -27,13 +27,7 @@ def border(sides: Sides) -> Expression:
     top, bottom, left, right = sides
     if top == bottom and left == right:
         return paired((top, left))
-    return full_border(sides)
-
-
-def full_border(sides: Sides) -> Expression:
-    """Return a border with all four sides."""
-    top, bottom, left, right = sides
-    return ex.Tuple((ex.Tuple((top, bottom)), ex.Tuple((left, right))))
+    return in_pairs(sides)
 
 
 def unit_border(unit: df.Definition, form: UnitForm, sides: Sides) -> Expression:

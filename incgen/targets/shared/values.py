@@ -86,6 +86,12 @@ def four_sides(value: ArgumentValue) -> Sides:
             return value, value, value, value
 
 
+def in_pairs(sides: Sides) -> ex.Tuple:
+    """Return a border as pairs, for height and for width."""
+    top, bottom, left, right = sides
+    return ex.Tuple((ex.Tuple((top, bottom)), ex.Tuple((left, right))))
+
+
 def with_ceil(after: Expression, stride: Expression, kernel: Expression) -> Expression:
     """Return the border after the input with which rounding down has the result of rounding up.
 

@@ -92,6 +92,11 @@ class Runner(InferenceRunner):
         """Return the names of the arguments of the model's constructor."""
         return tuple(inspect.signature(self._maker()).parameters)
 
+    def load(self, path: Path) -> None:
+        """Load a safetensors file as the module's users do."""
+        with self.kept("loading weights"):
+            self.of_module("load_safetensors")(self.model, path)
+
     def refusal(self, path: Path, before: Mapping[str, Array]) -> str:
         """Describe how a file that does not fit is wrongly accepted; "" if it is rejected."""
         try:

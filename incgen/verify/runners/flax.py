@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import flax
@@ -98,12 +97,6 @@ class FlaxRunner(ClassRunner):
         if not np.allclose(result, again, rtol=1e-5, atol=1e-5):
             raise RunFault("preprocess gives something else under jit")
         return channels_first(result)
-
-    # ------------------------------------------------------------ files of weights
-
-    def load(self, path: Path) -> None:
-        with self.kept("loading weights"):
-            self.of_module("load_safetensors")(self.model, path)
 
     # ------------------------------------------------------------ running
 

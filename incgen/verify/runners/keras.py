@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -157,12 +156,6 @@ class KerasRunner(Runner):
         if not np.allclose(result, again, rtol=1e-5, atol=1e-5):
             raise RunFault("preprocess gives something else in a graph")
         return channels_first(result)
-
-    # ------------------------------------------------------------ files of weights
-
-    def load(self, path: Path) -> None:
-        with self.kept("loading weights"):
-            self.of_module("load_safetensors")(self.model, path)
 
     # ------------------------------------------------------------ running
 
