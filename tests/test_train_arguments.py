@@ -96,7 +96,7 @@ def test_what_does_not_go_together(
         (["--output=old", "--resume", "--from=x"], "leave out --from"),
         (["--output=old", "--resume", "--freeze", "conv1"], "leave out --from, --freeze"),
         (["--output=old", "--resume", "--seed=0"], "leave out --from, --freeze, --seed"),
-        (["--output=weights"], "weights has weights but no checkpoint: take another --output"),
+        (["--output=weights"], "weights has weights, no checkpoint: take another --output"),
         (["--output=weights", "--resume"], "no checkpoint: take another --output"),
         (["--output=new", "--resume"], "new has no checkpoint: leave out --resume"),
         (["--output=begun", "--resume"], "begun has no checkpoint: leave out --resume"),

@@ -541,9 +541,7 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("--resume goes on as begun: leave out --from, --freeze, --seed")
     begun = (args.output / "checkpoint.npz").exists()
     if not begun and (args.output / "last.safetensors").exists():
-        parser.error(
-            f"{args.output} has weights but no checkpoint: take another --output"
-        )
+        parser.error(f"{args.output} has weights, no checkpoint: take another --output")
     if args.resume and not begun:
         parser.error(f"{args.output} has no checkpoint: leave out --resume")
     if begun and not args.resume:

@@ -538,8 +538,11 @@ class Run(keras.callbacks.Callback):
             self.average = Average(self.network, small(), self.step)
         self.files = {"last": by_key(self.network.layers)}
         self.files["average"] = by_key(self.average.network.layers)
-        rates = Rate(self.epoch_steps, self.total, self.step)
-        self.callbacks = [rates, self.average, self]
+        self.callbacks = [
+            Rate(self.epoch_steps, self.total, self.step),
+            self.average,
+            self,
+        ]
         if args.resume:
             self.load()
             self.save()  # it may have ended between a checkpoint and its weights
@@ -560,15 +563,14 @@ class Run(keras.callbacks.Callback):
 
     def load(self) -> None:
         """Read the checkpoint."""
-        with np.load(self.checkpoint) as saved:
-            for name, variable in self.variables().items():
-                if name not in saved or saved[name].shape != variable.shape:
-                    sys.exit(f"error: {self.checkpoint} is not of this recipe: {name}")
-                variable.assign(saved[name])
-            if "recipe" not in saved or saved["recipe"] != RECIPE:
-                sys.exit(
-                    f"error: {self.checkpoint} is not of this recipe: other settings"
-                )
+        with np.load(self.checkpoint) as file:
+            saved = dict(file)
+        for name, variable in self.variables().items():
+            if name not in saved or saved[name].shape != variable.shape:
+                sys.exit(f"error: {self.checkpoint} is not of this recipe: {name}")
+            variable.assign(saved[name])
+        if saved.get("recipe") != RECIPE:
+            sys.exit(f"error: {self.checkpoint} is not of this recipe: other settings")
 
     def save(self) -> None:
         """Write a checkpoint, then the weights, each whole or not at all."""
@@ -579,8 +581,7 @@ class Run(keras.callbacks.Callback):
             sys.exit(f"error: weights are not finite after {self.step} steps")
         args = self.args
         values |= {"step": self.step, "seed": args.seed, "freeze": args.freeze}
-        temporary = self.folder / "checkpoint.tmp"
-        with temporary.open("wb") as file:
+        with (temporary := self.folder / "checkpoint.tmp").open("wb") as file:
             np.savez(file, recipe=RECIPE, **values)
         os.replace(temporary, self.checkpoint)
         for name, weights in self.files.items():
@@ -614,10 +615,8 @@ class Run(keras.callbacks.Callback):
         self.seed_dropout()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        logs |= {
-            "loss": float(logs["loss"]),
-            "rate": rate(self.step, self.epoch_steps, self.total),
-        }
+        now = rate(self.step, self.epoch_steps, self.total)
+        logs |= {"loss": float(logs["loss"]), "rate": now}
         if not math.isfinite(logs["loss"]):
             self.fail(logs)
         self.step += 1
@@ -747,9 +746,7 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("--resume goes on as begun: leave out --from, --freeze, --seed")
     begun = (args.output / "checkpoint.npz").exists()
     if not begun and (args.output / "last.safetensors").exists():
-        parser.error(
-            f"{args.output} has weights but no checkpoint: take another --output"
-        )
+        parser.error(f"{args.output} has weights, no checkpoint: take another --output")
     if args.resume and not begun:
         parser.error(f"{args.output} has no checkpoint: leave out --resume")
     if begun and not args.resume:
