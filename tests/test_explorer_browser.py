@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import browser, page
+from browsing import DESKTOP, browser, page
 
 from incgen.compiling import compile_spec
 from incgen.draw.drawing import drawn
@@ -78,6 +78,9 @@ def test_definitions_stand_beside_the_network_and_lead_to_their_uses(
     assert "block35" in definitions.locator("h2").all_inner_texts()[1]
     lines = definitions.nth(1).locator("tbody tr").all_inner_texts()
     assert lines[0].startswith("10 × block35\t48\t64\t320\t320 × 35 × 35\t1.23 M\t")
+    wide = "all => all.filter(each => each.scrollWidth > each.clientWidth).length"
+    if page.viewport_size == DESKTOP:
+        assert page.locator(".uses").evaluate_all(wide) == 0
     uses = page.locator("[data-use]").evaluate_all("all => all.map(e => e.dataset.use)")
     assert all(page.evaluate("key => parts.has(key)", key) for key in uses)
     definitions.nth(1).locator("[data-use]").first.click()
