@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from incgen.language.names import (
+    BOUND,
     HELPER_CLASSES,
     MODULE_ATTRIBUTES,
     class_name,
@@ -39,6 +40,22 @@ def test_every_attribute_of_a_flax_module_is_known() -> None:
     assert public(nnx.Module) | {"set_view"} <= MODULE_ATTRIBUTES
 
 
+def test_what_a_flax_module_cannot_be_given_by_name_is_known() -> None:
+    nnx = pytest.importorskip("flax.nnx")
+
+    class Any(nnx.Module):  # type: ignore[misc]
+        def __init__(self, /, **_: int) -> None:
+            """Take anything."""
+
+    for name in sorted({"args", "branches", "cls", "kwargs", "name", "node", "obj", "self"}):
+        try:
+            Any(**{name: 1})
+        except TypeError:
+            assert label_fault(name) and parameter_fault(name)
+        else:
+            assert name not in BOUND
+
+
 def test_a_container_takes_every_label_that_is_allowed() -> None:
     """`nn.ModuleDict` and `nn.Module` reject names that are already attributes."""
     nn = pytest.importorskip("torch").nn
@@ -48,12 +65,16 @@ def test_a_container_takes_every_label_that_is_allowed() -> None:
         nn.Sequential().add_module(name, nn.ReLU())
 
 
-@pytest.mark.parametrize("name", [*keyword.kwlist, "_a", "__init__", "double", "forward", "sow"])
+@pytest.mark.parametrize(
+    "name", [*keyword.kwlist, "_a", "__init__", "double", "forward", "sow", "self"]
+)
 def test_labels_that_no_target_can_carry(name: str) -> None:
     assert label_fault(name)
 
 
-@pytest.mark.parametrize("name", [*keyword.kwlist, "_a", "self", "in_channels", "nnx", "rngs", "l"])
+@pytest.mark.parametrize(
+    "name", [*keyword.kwlist, "_a", "self", "cls", "in_channels", "nnx", "rngs", "l"]
+)
 def test_parameters_that_no_target_can_carry(name: str) -> None:
     assert parameter_fault(name)
 

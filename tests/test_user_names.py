@@ -163,7 +163,7 @@ def tried() -> list[str]:
     modules = (torch.nn.Module(), torch.nn.Sequential(), torch.nn.ModuleDict())
     for thing in (*modules, nnx.Module, nnx.List, (1,)):
         names.update(dir(thing))
-    names.update(keyword.kwlist, keyword.softkwlist, dir(builtins))
+    names.update(keyword.kwlist, keyword.softkwlist, dir(builtins), ("cls",))
     return sorted(name for name in names - KEYWORDS if not name.startswith(("__", "own_")))
 
 

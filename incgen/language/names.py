@@ -56,6 +56,9 @@ USED_BY_CODE = _words(
 #: Parameters of generated constructors that are not the spec's.
 CONSTRUCTOR = frozenset({"in_channels", "in_height", "in_width", "input_shape", "rngs"})
 
+#: What Flax hands to every class by position (`PytreeMeta`), so that nothing can be given by it.
+BOUND = frozenset({"cls", "self"})
+
 #: Letters that look like digits; ruff's E741 rejects them as variables.
 AMBIGUOUS = frozenset("lIO")
 
@@ -76,6 +79,8 @@ def label_fault(name: str) -> str | None:
     """Return why some target cannot use a label, or None if all can."""
     if keyword.iskeyword(name):
         return f"`{name}` is a Python keyword"
+    if name in BOUND:
+        return f"`{name}` is an argument of every class in Flax"
     if name in MODULE_ATTRIBUTES or name.startswith("_"):
         attribute = "is an attribute of modules in PyTorch or Flax"
         return f"`{name}` {'begins with an underscore' if name[0] == '_' else attribute}"
@@ -86,7 +91,7 @@ def parameter_fault(name: str) -> str | None:
     """Return why some target cannot use the name of a parameter, or None if all can."""
     if name in AMBIGUOUS:
         return f"`{name}` looks like a digit"
-    return _taken(name, USED_BY_CODE | CONSTRUCTOR | HELPER_CLASSES)
+    return _taken(name, USED_BY_CODE | CONSTRUCTOR | HELPER_CLASSES | BOUND)
 
 
 def _taken(name: str, used: frozenset[str]) -> str | None:
