@@ -23,6 +23,7 @@ from incgen import api
 from incgen.base.diagnostics import Code, Diagnostic, Reporter
 from incgen.graph.nodes import Graph
 from incgen.targets import TARGETS
+from incgen.targets.shared.analysis import Analysis
 
 ROOT = Path(__file__).parent.parent
 SPEC = """\
@@ -55,7 +56,7 @@ class Fake:
             "    def forward(self, x: int) -> float:\n        return self.classes / x\n"
         )
 
-    def check(self, graph: Graph) -> None:
+    def check(self, graph: Graph, analysis: Analysis | None = None) -> None:
         """Refuse what `emit` refuses."""
         self.emit(graph)
 

@@ -26,6 +26,7 @@ from incgen.syntax import format as layout
 from incgen.syntax import shipped
 from incgen.syntax.loader import MAX_BYTES
 from incgen.targets import TARGETS
+from incgen.targets.shared.analysis import Analysis
 
 SPEC = """\
 network net(classes = 10) {
@@ -51,7 +52,7 @@ class Fake:
         """Emit two lines, one of them not ASCII."""
         return f"name = '{self.name} é'\nclasses = {graph.parameters.get('classes')}\n"
 
-    def check(self, graph: Graph) -> None:
+    def check(self, graph: Graph, analysis: Analysis | None = None) -> None:
         """Refuse what `emit` refuses."""
         self.emit(graph)
 
