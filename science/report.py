@@ -182,6 +182,13 @@ def _spread(curves: Sequence[Curve]) -> str:
 # ---------------------------------------------------------------- plots
 
 
+def mean_of(curves: Sequence[Curve]) -> tuple[list[int], list[float]]:
+    """Return the steps at which all of some curves were evaluated, and their mean accuracies."""
+    found = [dict(zip(curve.steps, curve.accuracies, strict=True)) for curve in curves]
+    steps = sorted(set.intersection(*map(set, found)))
+    return steps, [_mean([each[step] for each in found]) for step in steps]
+
+
 def plot(results: Path, folder: Path) -> None:
     """Draw the figures of what was run as SVG files."""
     curves, percentiles, base = read(results)
@@ -236,13 +243,10 @@ def _frameworks(curves: Curves, base: float) -> Figure:
 
 
 def _draw(axes: Axes, title: str, curves: Sequence[Curve]) -> None:
-    """Draw the mean of curves that were evaluated at the same steps."""
+    """Draw the mean of curves."""
     if not curves:
         return
-    count = min(len(curve.steps) for curve in curves)
-    steps = curves[0].steps[:count]
-    means = [_mean([curve.accuracies[index] for curve in curves]) for index in range(count)]
-    axes.plot(steps, means, label=title)
+    axes.plot(*mean_of(curves), label=title)
     axes.set_xlabel("step")
     axes.grid(alpha=0.3)
 

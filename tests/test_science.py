@@ -125,6 +125,12 @@ def test_the_page_has_the_tables_of_the_results() -> None:
     assert f"\nlet base = {base:g}\n" in (ROOT / "science" / "forms.inc").read_text("utf-8")
 
 
+def test_the_mean_of_curves_is_that_of_the_same_steps() -> None:
+    curves = [Curve((200, 400, 600), (0.25, 0.5, 0.75)), Curve((400, 600, 800), (0.75, 1.0, 0.5))]
+
+    assert report.mean_of(curves) == ([400, 600], [0.625, 0.875])
+
+
 def test_the_table_of_forms() -> None:
     curves = {}
     for seed in range(3):
