@@ -214,7 +214,8 @@ def _figure_1(curves: Curves, percentiles: Mapping[str, list[list[float]]]) -> F
             axes.plot([row[0] for row in rows], [row[column] for row in rows], label=label)
         axes.set_title(f"input of a sigmoid, {title}")
         axes.set_xlabel("step")
-        _legend(axes)
+        axes.margins(y=0.2)
+        _legend(axes, loc="upper center", ncols=3)  # no curve is there
     left.set_ylabel("test accuracy")
     _legend(left)
     return figure
@@ -251,7 +252,7 @@ def _draw(axes: Axes, title: str, curves: Sequence[Curve]) -> None:
     axes.grid(alpha=0.3)
 
 
-def _legend(axes: Axes) -> None:
+def _legend(axes: Axes, **options: Any) -> None:
     """Add a legend, unless nothing was run that it could name."""
     if axes.get_legend_handles_labels()[0]:
-        axes.legend()
+        axes.legend(**options)

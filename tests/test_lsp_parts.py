@@ -227,6 +227,11 @@ FIXED = [
     ),
     ("syntax_percent", "Write `rate 0.05`", "rate 0.05 per=epoch"),
     ("syntax_setting_with_sign", "Write `steps 100`", "steps 100; batch =8; optimizer: sgd"),
+    (
+        "unknown-setting_part_of_rate",
+        "Write `rate 0.05 -> warmup 3 epochs -> cosine`",
+        "rate 0.05 -> warmup 3 epochs -> cosine",
+    ),
     ("syntax_comma", "Remove `,`", "a: conv 3x3 64"),
     (
         "syntax_operator_with_values",

@@ -279,6 +279,22 @@ def _lines(place: Place) -> Iterator[Fix]:
             yield Fix(f"Add `{clipped(offer, 60)}`", brace + 1, brace + 1, text)
 
 
+def _into_rate(place: Place) -> Iterator[Fix]:
+    """Yield edits that write the whole rate of a recipe in its line, without that of the fault."""
+    first, last = place.line
+    end = _closing(place.text, place.text.find("{", place.above)) or len(place.text)
+    rate = re.compile(r"^[ \t]*rate\b.*$", re.MULTILINE).search(place.text, place.above, end)
+    for offer in place.offers:
+        if rate is None:
+            return
+        whole = f"{place.indent}{offer}"
+        if rate.end() < first:
+            fix = rate.start(), last, f"{whole}{place.text[rate.end() : first - 1]}"
+        else:
+            fix = first, rate.end(), f"{place.text[last + 1 : rate.start()]}{whole}"
+        yield Fix(f"Write `{clipped(offer, 60)}`", *fix)
+
+
 def _statement(place: Place) -> Iterator[Fix]:
     """Yield the edit that gives an empty body its statement."""
     brace = place.text.find("{", place.start)
@@ -364,6 +380,7 @@ _EDITS: tuple[tuple[str, Callable[[Place], Iterator[Fix]]], ...] = (
     (r"at the beginning of the next line", _arrow_below),
     (r"put the `\{` on this line", _brace_above),
     (r"^(add|write) `|with a line such as `", _lines),
+    (r"^write `rate .* -> ", _into_rate),
     (r"write `identity`", _statement),
     (r"^move it out of the braces", _moved_out),
     (r"put its `let` above", _let_above),
