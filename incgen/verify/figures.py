@@ -71,7 +71,8 @@ def _block(
         return None
     sources = graph.nodes[places.numbers[given[0]]].shape, graph.nodes[end].shape
     for text, shape in zip(said.groups(), sources, strict=True):
-        found = _numbers(text, {**arguments, "C": sources[0].channels})
+        before = dict(zip("CHW", sources[0].sizes, strict=False))
+        found = _numbers(text, {**before, **arguments})
         sizes = ("H", "W") if shape.is_map else ()
         wanted = ("N", *sizes, shape.channels) if channels_last else ("N", shape.channels, *sizes)
         # a prime marks a different size, and C' stands for channels that vary

@@ -189,7 +189,9 @@ class File(ABC):
         with suppress(SpecError, Unknown):
             channels = self.analysis.shaper.definition(block, is_map).channels
             if not ex.is_longer(channels, _SHOWN) and not _chooses(channels):
-                result = python(ex.substitute(channels, {"in_channels": ex.Name(source)}, {}))
+                names = {"in_channels": source, "in_height": "H", "in_width": "W"}
+                values = {size: ex.Name(name) for size, name in names.items()}
+                result = python(ex.substitute(channels, values, {}))
         kept = all((a.height, a.width) == (b.height, b.width) for a, b in alike)
         behind = ("H", "W") if kept else ("H'", "W'")
         before = self.axes(source, ("H", "W") if is_map else ())
