@@ -70,12 +70,10 @@ def described(results: Results) -> str:
     """Return the machine, the libraries and the run as a paragraph."""
     machine = results.machine
     rounds = [len(times) for times in results.times.values()] or [0]
-    busy = machine["load"] > 0.5
-    warning = "Something else ran meanwhile, so that these times say little. " if busy else ""
     libraries = ", ".join(f"{name} {version}" for name, version in results.versions.items())
     return (
         f"Measured on {results.made} in {results.seconds / 60:.0f} minutes, "
-        f"{min(rounds)} to {max(rounds)} rounds. {warning}"
+        f"{min(rounds)} to {max(rounds)} rounds. "
         f"{machine['cores']} cores of {machine['processor']} ({machine['family']}; "
         f"{', '.join(machine['instructions'])}), {machine['memory'] / 2**30:.0f} GiB; "
         f"{machine['system']}; load {machine['load']:g} when it began. {libraries}."
