@@ -65,7 +65,7 @@ def elaborate(program: df.Program, settings: Mapping[str, Value], report: Report
         builder.outputs,
         {d: Observed(builder.given[d], [*builder.shapes[d]]) for d in builder.given},
         builder.steps,
-        builder.shapes_passed(),
+        {span: [*pairs] for span, pairs in builder.passed.items()},
         Body(None, tuple(builder.items), 0, next(iter(builder.outputs.values()))),
     )
 
@@ -81,8 +81,7 @@ class _Builder:
         self.given: dict[df.Definition, dict[str, list[object]]] = {}
         self.shapes: dict[df.Definition, dict[tuple[Shape, Shape], None]] = {}
         self.steps: dict[int, Shape] = {}
-        #: Shapes before and after each element, by its identity: quicker to find than by its span
-        self.passed: dict[int, tuple[Span, dict[tuple[Shape, Shape], None]]] = {}
+        self.passed: dict[Span, dict[tuple[Shape, Shape], None]] = {}
         self.items: list[Piece] = []  # of the innermost body of the nest
         self.bounds = Bounds(report)
 
@@ -188,9 +187,7 @@ class _Builder:
         """Apply one element."""
         self.bounds.element(element.span, frame.use, frame.depth)
         after = self.applied(element, value, frame)
-        if id(element) not in self.passed:
-            self.passed[id(element)] = element.span, {}
-        self.note(self.passed[id(element)][1], value, after)
+        self.note(self.passed.setdefault(element.span, {}), value, after)
         return after
 
     def applied(self, element: df.Element, value: int, frame: Frame) -> int:
@@ -289,13 +286,6 @@ class _Builder:
             ):
                 known.append(value)
         self.note(self.shapes.setdefault(definition, {}), before, after)
-
-    def shapes_passed(self) -> dict[Span, list[tuple[Shape, Shape]]]:
-        """Return the shapes before and after each element, by its place."""
-        places: dict[Span, dict[tuple[Shape, Shape], None]] = {}
-        for span, pairs in self.passed.values():
-            places.setdefault(span, {}).update(pairs)
-        return {span: [*pairs] for span, pairs in places.items()}
 
     def note(self, seen: dict[tuple[Shape, Shape], None], before: int, after: int) -> None:
         """Record the shapes before and after something; a few different ones are enough."""

@@ -178,10 +178,7 @@ class Shaper:
 
     def resolved_all(self, args: Args, shape: Symbol) -> dict[str, df.ArgumentValue]:
         """Return arguments with `channels` and the like of a shape."""
-        return {
-            name: value if isinstance(value, ex.Literal) else mapped(value, shape.formula)
-            for name, value in args.items()
-        }
+        return {name: resolved(value, shape) for name, value in args.items()}
 
     def instance(self, instance: df.Instance, shape: Symbol, given: Given) -> Symbol:
         """Return the shape after a use of a unit or block."""
