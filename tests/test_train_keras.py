@@ -293,21 +293,3 @@ def test_two_machines_are_two_devices(batch: str, images: Path, tmp_path: Path) 
     two = run(tmp_path / "run2", "--log-every=1", "--resume", processes=2)
     assert ended.code == 143, ended.said
     scripts.compared(one, two)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "options", [["--precision=bfloat16"], ["--precision=float16"], ["--compile"]], ids=str
-)
-def test_other_arithmetic(options: list[str], images: Path, tmp_path: Path) -> None:
-    text = spec().replace("drop = 0.25", "drop = 0")  # compiled, it draws other numbers
-    script = scripts.built(tmp_path / "script", text, "keras")
-    whole, run = (
-        scripts.run(script, images, tmp_path / f"run{len(more)}", "--log-every=1", *more)
-        for more in ([], options)
-    )
-    assert (whole.code, run.code) == (0, 0), run.said
-    assert run.log() != whole.log()
-    for row, other in zip(run.log(), whole.log(), strict=True):
-        if row["loss"]:
-            assert float(row["loss"]) == pytest.approx(float(other["loss"]), rel=0.05)

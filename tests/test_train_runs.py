@@ -303,3 +303,22 @@ def test_every_form_runs(form: str, target: str, images: Path, tmp_path: Path) -
         )
         assert run.code == 0, run.said
         assert [row["step"] for row in run.log() if row["top1"]][-1] == run.log()[-1]["step"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options", [["--precision=bfloat16"], ["--precision=float16"], ["--compile"]], ids=str
+)
+@pytest.mark.parametrize("framework", ["torch", "keras"])
+def test_other_arithmetic(framework: str, options: list[str], images: Path, tmp_path: Path) -> None:
+    text = spec().replace("drop = 0.25", "drop = 0")  # compiled, it draws other numbers
+    script = scripts.built(tmp_path / "script", text, framework)
+    whole, run = (
+        scripts.run(script, images, tmp_path / f"run{len(more)}", "--log-every=1", *more)
+        for more in ([], options)
+    )
+    assert (whole.code, run.code) == (0, 0), run.said
+    assert run.log() != whole.log()
+    for row, other in zip(run.log(), whole.log(), strict=True):
+        if row["loss"]:
+            assert float(row["loss"]) == pytest.approx(float(other["loss"]), rel=0.05)

@@ -464,24 +464,6 @@ def test_a_run_on_arrays(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "options", [["--precision=bfloat16"], ["--precision=float16"], ["--compile"]], ids=str
-)
-def test_other_arithmetic(options: list[str], images: Path, tmp_path: Path) -> None:
-    text = spec().replace("drop = 0.25", "drop = 0")  # compiled, it draws other numbers
-    script = scripts.built(tmp_path / "script", text, "torch")
-    whole, run = (
-        scripts.run(script, images, tmp_path / f"run{len(more)}", "--log-every=1", *more)
-        for more in ([], options)
-    )
-    assert (whole.code, run.code) == (0, 0), run.said
-    assert run.log() != whole.log()
-    for row, other in zip(run.log(), whole.log(), strict=True):
-        if row["loss"]:
-            assert float(row["loss"]) == pytest.approx(float(other["loss"]), rel=0.05)
-
-
-@pytest.mark.slow
 def test_crops_of_evaluation_in_a_run(images: Path, tmp_path: Path) -> None:
     script = scripts.built(tmp_path / "script", forms("torch")["crops"], "torch")
     run = scripts.run(script, images, tmp_path / "run", "--save-every=2")

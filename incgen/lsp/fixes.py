@@ -18,12 +18,11 @@ from incgen.base.diagnostics import Diagnostic, Severity, clipped
 from incgen.base.source import line_end
 from incgen.language.presets import PRESETS
 from incgen.lsp.analysis import Analysis, Fix
-from incgen.lsp.rearranging import Place, rearranged
+from incgen.lsp.rearranging import Place, quoted, rearranged
 from incgen.syntax.tokens import Kind, keywords, tokens
 
 #: How many places are tried for one offer.
 _MAX_TRIALS = 12
-_OFFER = re.compile(r"`([^`]+)`")
 _REMOVE = re.compile(r"\b(?:leave it out|leave out the|remove it|it has no parameters)\b")
 #: What stands between a name and its value, without which it is no whole.
 _BEFORE_VALUE = re.compile(r"\s*=")
@@ -174,7 +173,7 @@ def _offers(help_: str, written: str) -> list[str]:
     if _ELSEWHERE.search(help_):
         return []
     help_ = _REASON.sub("", help_) if help_.startswith("write `") else help_
-    offers = [o.replace("(...)", f"({written})") for o in dict.fromkeys(_OFFER.findall(help_))]
+    offers = [offer.replace("(...)", f"({written})") for offer in quoted(help_)]
     if "begin the file with" in help_:
         return [o for o in offers if o.removeprefix("numerics ") not in PRESETS]
     return offers

@@ -12,7 +12,7 @@ from incgen.base.source import line_end
 from incgen.lsp.analysis import Fix
 from incgen.syntax.tokens import keywords
 
-_OFFER = re.compile(r"`([^`]+)`")
+_QUOTED = re.compile(r"`([^`]+)`")
 #: What ends a call on its line.
 _BEHIND_CALL = re.compile(r"\s*(->|[#;{}\n]|$)")
 #: What a block or network begins with, and its parameters.
@@ -32,7 +32,7 @@ class Place:
     @property
     def offers(self) -> list[str]:
         """Return what the help has in backticks."""
-        return list(dict.fromkeys(_OFFER.findall(self.help)))
+        return quoted(self.help)
 
     @property
     def line(self) -> tuple[int, int]:
@@ -55,6 +55,11 @@ class Place:
         while number and lines[number - 1].startswith("#"):
             number -= 1
         return sum(len(line) + 1 for line in lines[:number])
+
+
+def quoted(text: str) -> list[str]:
+    """Return what a message or help has in backticks, each once."""
+    return list(dict.fromkeys(_QUOTED.findall(text)))
 
 
 def rearranged(place: Place) -> Iterator[list[Fix]]:
@@ -142,7 +147,7 @@ def _defaults(place: Place) -> Iterator[Fix]:
 
 def _sizes(place: Place) -> Iterator[Fix]:
     """Yield edits that leave out the size of what the message names."""
-    for name in _OFFER.findall(place.message)[:1]:
+    for name in quoted(place.message)[:1]:
         for found in re.finditer(rf"\b{name}(\s+\d+)", place.text[place.start : place.end]):
             start, end = (place.start + at for at in found.span(1))
             yield Fix(f"Write `{name}`", start, end, "")
@@ -321,7 +326,7 @@ def _moved_out(place: Place) -> Iterator[Fix]:
 
 def _let_above(place: Place) -> Iterator[Fix]:
     """Yield the edit that moves a constant in front of the line that needs it."""
-    names, (first, last) = _OFFER.findall(place.message), place.line
+    names, (first, last) = quoted(place.message), place.line
     for name in names:
         found = re.compile(rf"^let {re.escape(name)}\b.*\n?", re.MULTILINE).search(place.text, last)
         if found:

@@ -42,9 +42,9 @@ def _stated(node: Node) -> list[tuple[str, object]]:
     """Return the arguments of a layer that are not the defaults of its op."""
     arguments = OPS[node.op].arguments if node.op in OPS else ()
     return [
-        (each.name, node.args[each.name])
-        for each in arguments
-        if node.args.get(each.name, each.default) != each.default
+        (argument.name, node.args[argument.name])
+        for argument in arguments
+        if node.args.get(argument.name, argument.default) != argument.default
     ]
 
 
@@ -54,7 +54,7 @@ def _plain(value: object) -> object:
         named = {f.name: getattr(value, f.name) for f in fields(value)}
         return _plain({"is": type(value).__name__, **named})
     if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items() if each}
+        return {key: _plain(part) for key, part in value.items() if part}
     if isinstance(value, tuple | list):
         return [*map(_plain, value)]
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
