@@ -1,4 +1,4 @@
-"""Help pages: they fit a screen, end with examples that work, and every command has its place."""
+"""Help pages: they fit a terminal, end with examples that work, and every command has its place."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from incgen.cli.main import GROUPS, commands
 
 ROOT = Path(__file__).parent.parent
-#: The lines and columns of a page.
-LINES, COLUMNS = 40, 80
+#: The lines and columns of a terminal.
+LINES, COLUMNS = 24, 80
 
 
 def walk(command: click.Command, *words: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -30,19 +30,26 @@ def walk(command: click.Command, *words: str) -> Iterator[tuple[tuple[str, ...],
             yield from walk(inner, *words, name)
 
 
+COMMANDS = [
+    pytest.param(words, command, id=" ".join(words) or "incgen")
+    for words, command in walk(commands)
+]
 ALL = [pytest.param(words, id=" ".join(words) or "incgen") for words, _ in walk(commands)]
 
 
-def page(*words: str) -> str:
-    environment = {"COLUMNS": str(COLUMNS), "LINES": str(LINES)}
-    return CliRunner(env=environment).invoke(commands, [*words, "--help"]).output
+def page(*words: str, columns: int = COLUMNS) -> str:
+    width = columns - 2  # as click has it on a terminal
+    call = CliRunner().invoke(
+        commands, [*words, "--help"], prog_name="incgen", terminal_width=width
+    )
+    return call.output
 
 
 @pytest.mark.parametrize("words", ALL)
-def test_a_page_fits_a_screen(words: tuple[str, ...]) -> None:
+def test_a_page_fits_a_terminal_above_the_next_prompt(words: tuple[str, ...]) -> None:
     lines = page(*words).splitlines()
 
-    assert len(lines) <= LINES
+    assert len(lines) < LINES
     assert max(map(len, lines)) <= COLUMNS
 
 
@@ -73,9 +80,35 @@ def parsed(command: click.Command, arguments: list[str]) -> tuple[str, ...]:
     return (arguments[0], *parsed(inner, arguments[1:]))
 
 
-def test_the_list_of_commands_says_whole_sentences() -> None:
-    _, *groups = page().partition(next(iter(GROUPS)))
-    assert groups[0] and "..." not in groups[1]
+@pytest.mark.parametrize(("words", "command"), COMMANDS)
+def test_a_page_tells_every_option(words: tuple[str, ...], command: click.Command) -> None:
+    """The words that an option takes, and its default, are told as well."""
+    text = " ".join(page(*words).split())
+
+    for option in command.params:
+        if not isinstance(option, click.Option):
+            continue
+        assert option.help and option.help.endswith(".")
+        assert re.search(rf"{option.opts[0]}[] /]", text)
+        if isinstance(option.type, click.Choice):
+            assert all(word in text for word in option.type.choices)
+            assert option.required or option.default is None or "(the default)" in text
+        elif option.show_default:
+            assert f"[default: {option.default}]" in text or f"({option.default})" in text
+
+
+@pytest.mark.parametrize("words", [(), ("weights",)])
+def test_the_list_of_commands_says_whole_sentences(words: tuple[str, ...]) -> None:
+    assert "..." not in page(*words).replace("COMMAND [ARGS]...", "")
+
+
+def test_the_list_of_commands_is_in_one_column_where_there_is_no_room_for_two() -> None:
+    narrow = page(columns=60)
+
+    assert max(map(len, narrow.splitlines())) <= 60
+    assert re.findall(r"^  (\w+)  ", narrow, re.MULTILINE) == [
+        n for g in GROUPS.values() for n in g
+    ]
 
 
 def test_every_command_has_a_place() -> None:

@@ -16,13 +16,14 @@ from incgen.cli.options import (
     examples,
     for_deployment,
     line_length,
-    one_recipe,
     own_templates,
+    recipe_option,
     set_values,
     several_specs,
     several_targets,
     style_of,
 )
+from incgen.cli.pages import Page
 from incgen.cli.terminal import print_text, say, waiting
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 @click.command(
     "build",
+    cls=Page,
+    short_help="Write source, scripts.",
     epilog=examples(
         "incgen build net.inc --target torch --target keras -o models/",
         "incgen build bn_inception -t onnx --weights bn.safetensors --deploy",
@@ -44,27 +47,23 @@ if TYPE_CHECKING:
 )
 @several_specs
 @several_targets(
-    "torch (the default), keras (aliases: tf, tensorflow), flax (aliases: jax, nnx), or onnx, "
-    "which needs --weights.",
+    "torch (the default), keras, flax or onnx.",
     default=("torch",),
 )
 @click.option(
     "--output",
     "-o",
     metavar="PATH",
-    help="A file, a folder (with a trailing slash), or - for standard output. "
-    "Default: generated/NETWORK_TARGET.py, or NETWORK.onnx.",
+    help="A file, a folder/, or -. Default: generated/.",
 )
-@one_recipe
+@recipe_option("Also write a script that trains by this recipe.")
 @set_values
+@for_deployment
 @own_templates
 @line_length
 @onnx_options
-@click.option(
-    "--check", is_flag=True, help="Write nothing; print a diff, and exit 1 if there is one."
-)
+@click.option("--check", is_flag=True, help="Write nothing; print a diff, exit 1 if there is one.")
 @click.option("--force", is_flag=True, help="Overwrite files that incgen did not write.")
-@for_deployment
 def build(
     specs: Sequence[str],
     targets: Sequence[str],
@@ -78,13 +77,7 @@ def build(
     deploy: Deploy,
     **given: Any,
 ) -> int:
-    """Write the source of networks for one or more frameworks.
-
-    With --recipe, also a script that trains the network. With --target onnx and --weights, a file
-    of ONNX. With --deploy, the form for inference instead, NETWORK_deployed_TARGET.py, which loads
-    the same weights. All files are written, or none. Of several specs, those without a network are
-    skipped.
-    """
+    """Write the source of networks for one or more frameworks."""
     from incgen import api
     from incgen.output import sealed
     from incgen.targets import ONNX

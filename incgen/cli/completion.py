@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from incgen.cli.options import OK, examples
+from incgen.cli.pages import Page
 from incgen.cli.terminal import print_text
 
 SHELLS = ("bash", "zsh", "fish")
@@ -55,7 +56,8 @@ _CHANGES = {
 
 @click.command(
     "completion",
-    short_help="Print a script for completion in a shell.",
+    cls=Page,
+    short_help="Complete in a shell.",
     epilog=examples(
         """echo 'eval "$(incgen completion bash)"' >> ~/.bashrc""",
         "incgen completion fish > ~/.config/fish/completions/incgen.fish",

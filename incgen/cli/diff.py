@@ -11,6 +11,7 @@ from incgen.base.diagnostics import Reporter
 from incgen.cli import completing
 from incgen.cli.inputs import compiled
 from incgen.cli.options import FAULTS, OK, examples, one_form, settings_option
+from incgen.cli.pages import Page
 from incgen.cli.terminal import print_text, say, waiting
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ _GIT = "git:"
 
 @click.command(
     "diff",
-    short_help="Tell what differs between two networks.",
+    cls=Page,
+    short_help="Compare two networks.",
     epilog=examples(
         "incgen diff bn_inception bn_inception_slim",
         "incgen diff net.inc --rev HEAD --format markdown",
@@ -37,18 +39,18 @@ _GIT = "git:"
     metavar="REV[..REV]",
     help="Compare A at a git revision with the file as it is, or at two revisions.",
 )
-@settings_option("--set", "both", "Set a parameter or constant of both networks. Repeatable.")
-@settings_option("--set-a", "ours", "Set one of the first network alone.")
-@settings_option("--set-b", "theirs", "Set one of the second network alone.")
+@settings_option("--set", "both", "Set a parameter or `let` constant. Repeatable.")
+@settings_option("--set-a", "ours", "Set one of A alone. Repeatable.")
+@settings_option("--set-b", "theirs", "Set one of B alone. Repeatable.")
 @one_form(
-    "Prose for a terminal, for a pull request, or everything for programs.",
+    "text (the default), markdown, or json with everything.",
     *("text", "markdown", "json"),
 )
 @click.option(
     "--draw",
     "drawing",
     metavar="FILE",
-    help="Draw the second network, what is new or changed in colour: FILE.svg, .png or .pdf.",
+    help="Draw B, what is new or changed in colour: FILE.svg, .png or .pdf.",
 )
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if the networks differ.")
 def diff(

@@ -10,6 +10,7 @@ import click
 from incgen.cli import completing
 from incgen.cli.inputs import compiled
 from incgen.cli.options import OK, examples, one_spec, set_values
+from incgen.cli.pages import Page
 from incgen.cli.terminal import print_text, say, waiting
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 @click.command(
     "draw",
-    short_help="Draw a network as for a paper.",
+    cls=Page,
+    short_help="Draw a network.",
     epilog=examples(
         "incgen draw bn_inception",
         "incgen draw net.inc -o net.png --open inception_3a --heat parameters",
@@ -34,38 +36,43 @@ if TYPE_CHECKING:
 @click.option(
     "--depth",
     type=click.IntRange(min=1),
+    metavar="N",
     default=1,
-    help="How many levels are shown; with 1, the default, all blocks are folded.",
+    show_default=True,
+    help="How many levels are shown; with 1, all blocks are folded.",
 )
 @click.option(
     "--open",
     "opened",
     metavar="KEY",
     multiple=True,
-    help="Open a block or unit too, by its key or its name in the spec. Repeatable.",
+    help="Open this block or unit too, by key or name. Repeatable.",
     shell_complete=completing.labels,
 )
 @click.option(
     "--heat",
+    metavar="NUMBER",
     type=click.Choice(["multiply-adds", "parameters", "receptive-field"]),
-    help="Colour by a number instead of the kind of op.",
+    help="Colour by multiply-adds, parameters or receptive-field.",
 )
 @click.option(
     "--theme",
+    metavar="THEME",
     type=click.Choice(["light", "dark"]),
     default="light",
-    help="Dark on light, the default, or light on dark.",
+    help="The page: light (the default) or dark.",
 )
 @click.option(
     "--direction",
+    metavar="WAY",
     type=click.Choice(["down", "right"]),
     default="down",
-    help="Where the data goes.",
+    help="Where the data goes: down (the default) or right.",
 )
 @click.option(
     "--definitions/--no-definitions",
     default=True,
-    help="Draw folded blocks once beside the network, with a table of uses (the default).",
+    help="Draw folded blocks once beside the network, with a table of uses.",
 )
 @set_values
 def draw(

@@ -11,6 +11,7 @@ import click
 from incgen.base.diagnostics import SpecError
 from incgen.cli.inputs import standard_input
 from incgen.cli.options import FAULTS, OK, examples, several_specs
+from incgen.cli.pages import Page
 from incgen.cli.reports import exit_code_of, failed, report_faults
 from incgen.cli.terminal import print_text, say, waiting
 
@@ -29,7 +30,10 @@ def _lines(
 
 
 @click.command(
-    "format", epilog=examples("incgen format specs/*.inc", "incgen format --check --diff net.inc")
+    "format",
+    cls=Page,
+    short_help="Format specs.",
+    epilog=examples("incgen format specs/*.inc", "incgen format --check --diff net.inc"),
 )
 @several_specs
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a spec is not formatted.")
@@ -38,7 +42,7 @@ def _lines(
     "--lines",
     metavar="FIRST:LAST",
     callback=_lines,
-    help="Format these lines, and those aligned with them. For editors.",
+    help="Format these lines, and those aligned with them.",
 )
 def format_specs(
     specs: Sequence[str], check: bool, diff: bool, lines: tuple[int, int] | None

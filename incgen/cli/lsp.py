@@ -5,12 +5,14 @@ from __future__ import annotations
 import click
 
 from incgen.cli.options import OK, examples
+from incgen.cli.pages import Page
 from incgen.cli.reports import failed
 
 
 @click.command(
     "lsp",
-    short_help="Start the language server, for an editor.",
+    cls=Page,
+    short_help="Serve an editor.",
     epilog=examples("incgen lsp", "incgen lsp 2> incgen-lsp.log"),
 )
 def serve() -> int:

@@ -20,6 +20,7 @@ from incgen.base.diagnostics import SpecError
 from incgen.base.ending import as_exceptions, exit_code
 from incgen.base.version import VERSION
 from incgen.cli.options import FAULTS, HELP, OK, USAGE, examples
+from incgen.cli.pages import write_beside
 from incgen.cli.reports import exit_code_of, failed, report_faults
 from incgen.cli.terminal import close_output, say
 
@@ -68,20 +69,15 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(module), name)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands by what they are for, as wide as all of them need."""
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by what they are for; the options are in the line of the usage."""
         width = max(map(len, _COMMANDS))
-        room = formatter.width - width - 6
+        groups = []
         for title, names in GROUPS.items():
-            with formatter.section(title):
-                entries = [(name, self.get_command(ctx, name)) for name in names]
-                formatter.write_dl(
-                    [
-                        (f"{name:{width}}", command.get_short_help_str(room))
-                        for name, command in entries
-                        if command
-                    ]
-                )
+            entries = [(name, self.get_command(ctx, name)) for name in names]
+            told = [(name, command.get_short_help_str()) for name, command in entries if command]
+            groups.append([f"{title}:", *(f"  {name:{width}}  {text}" for name, text in told)])
+        write_beside(formatter, groups)
 
 
 def _print_version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
@@ -93,6 +89,7 @@ def _print_version(context: click.Context, option: click.Parameter, wanted: bool
 @click.group(
     cls=_Commands,
     context_settings=HELP,
+    options_metavar="[--version]",
     epilog=examples("incgen show bn_inception --depth 1", "incgen build net.inc --target torch"),
 )
 @click.option(
@@ -107,6 +104,7 @@ def commands() -> None:
     """Compile network specs to readable PyTorch, Keras and Flax source.
 
     A SPEC is a file, the name of one that ships with incgen, or - for standard input.
+    `incgen COMMAND --help` shows the options of a command.
     """
 
 

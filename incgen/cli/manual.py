@@ -10,12 +10,15 @@ import click
 from incgen.base.diagnostics import Code, near
 from incgen.cli import completing
 from incgen.cli.options import OK, examples
+from incgen.cli.pages import Page
 from incgen.cli.reports import coloured
 from incgen.cli.terminal import in_colour, painter, print_text, text_width
 
 
 @click.command(
     "ops",
+    cls=Page,
+    short_help="Document an op, or all.",
     epilog=examples("incgen ops avg_pool", "incgen ops"),
 )
 @click.argument("op", metavar="[OP]", required=False, shell_complete=completing.ops)
@@ -51,6 +54,8 @@ def _offer(op: str, known: list[str]) -> str:
 
 @click.command(
     "explain",
+    cls=Page,
+    short_help="Explain an error.",
     epilog=examples("incgen explain shape-mismatch", "incgen explain"),
 )
 @click.argument("code", metavar="[CODE]", required=False, shell_complete=completing.codes)

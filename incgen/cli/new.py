@@ -9,11 +9,14 @@ import click
 
 from incgen.cli import completing
 from incgen.cli.options import OK, examples, several_targets
+from incgen.cli.pages import Page
 from incgen.cli.terminal import print_text, say, text_width, waiting
 
 
 @click.command(
     "new",
+    cls=Page,
+    short_help="Start a project or spec.",
     epilog=examples(
         "incgen new my_net --target torch --target flax",
         "incgen new specs/other.inc --template residual",

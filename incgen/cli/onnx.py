@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _FLAGS = {
-    "any_size": "Leave height and width free too.",
-    "heads": "Also return the auxiliary heads.",
-    "with_preprocess": "Take RGB bytes, and treat them as `input` says.",
+    "any_size": "leave height and width free too.",
+    "heads": "also return the auxiliary heads.",
+    "with_preprocess": "take RGB bytes, treated as `input` says.",
 }
 
 
@@ -31,14 +31,14 @@ def onnx_options(command: Command) -> Command:
         "--batch",
         type=click.IntRange(1),
         metavar="N",
-        help="ONNX: The number of examples. Default: any.",
+        help="ONNX: the number of examples. Default: any.",
     )(command)
     command = click.option(
-        "--opset", type=int, metavar="N", help="ONNX: The version of the operators. Default: 20."
+        "--opset", type=int, metavar="N", help="ONNX: the version of the operators. Default: 20."
     )(command)
-    return click.option(
-        "--weights", metavar="FILE", help="ONNX: The weights, with the keys of the spec."
-    )(command)
+    return click.option("--weights", metavar="FILE", help="ONNX: the weights, which it needs.")(
+        command
+    )
 
 
 def options_of(given: Mapping[str, Any], specs: Sequence[str], asked: bool) -> dict[str, Any]:

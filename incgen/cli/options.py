@@ -46,9 +46,11 @@ one_spec = click.argument("spec", metavar="SPEC", shell_complete=completing.spec
 several_specs = click.argument(
     "specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=completing.specs
 )
-one_recipe = click.option(
-    "--recipe", metavar="NAME", help="A recipe of the spec.", shell_complete=completing.recipes
-)
+
+
+def recipe_option(about: str) -> Callable[[Command], Command]:
+    """Return the option that takes the name of a recipe."""
+    return click.option("--recipe", metavar="NAME", help=about, shell_complete=completing.recipes)
 
 
 def several_targets(about: str, default: Sequence[str] = ()) -> Callable[[Command], Command]:
@@ -67,7 +69,14 @@ def several_targets(about: str, default: Sequence[str] = ()) -> Callable[[Comman
 
 def one_form(about: str, *forms: str) -> Callable[[Command], Command]:
     """Return the option that says in which form something is printed, the first if not given."""
-    return click.option("--format", "form", type=click.Choice(forms), default=forms[0], help=about)
+    return click.option(
+        "--format",
+        "form",
+        metavar="FORM",
+        type=click.Choice(forms),
+        default=forms[0],
+        help=about,
+    )
 
 
 def settings_option(flag: str, name: str, about: str) -> Callable[[Command], Command]:

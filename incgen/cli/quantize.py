@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from incgen.cli.options import OK, Command, examples, one_form
+from incgen.cli.pages import Page
 from incgen.cli.terminal import harmless, print_text, progress_line, say
 from incgen.quantization.options import CALIBRATIONS, Options
 
@@ -22,7 +23,8 @@ def _number(flag: str, default: int, about: str) -> Callable[[Command], Command]
 
 @click.command(
     "quantize",
-    short_help="Write an ONNX file in int8.",
+    cls=Page,
+    short_help="Write ONNX in int8.",
     epilog=examples(
         "incgen quantize bn_inception.onnx --images photos/ --resize 256",
         "incgen quantize net.onnx --images data/ --keep 'inception_3a.*'",
@@ -33,18 +35,17 @@ def _number(flag: str, default: int, about: str) -> Callable[[Command], Command]
     "--images",
     metavar="PATH",
     required=True,
-    help="A folder of images (of classes, or with train/ and val/, or IDX files), or an array, "
-    ".npy or .npz.",
+    help="A folder of images, or a .npy or .npz.",
 )
 @click.option("--output", "-o", metavar="FILE", help="Default: MODEL_int8.onnx beside the model.")
 @_number("--count", _USUAL.count, "How many images the ranges of values come from.")
 @_number("--compare", _USUAL.compare, "How many others are compared.")
 @click.option(
     "--calibration",
+    metavar="HOW",
     type=click.Choice(CALIBRATIONS),
     default=_USUAL.calibration,
-    show_default=True,
-    help="How a range follows from the values seen.",
+    help="minmax (the default), entropy or percentile ranges.",
 )
 @click.option(
     "--percentile",
@@ -52,30 +53,29 @@ def _number(flag: str, default: int, about: str) -> Callable[[Command], Command]
     metavar="PERCENT",
     default=_USUAL.percentile,
     show_default=True,
-    help="Of --calibration percentile: how many a range holds.",
+    help="Percent of values in such a range.",
 )
 @_number("--batch", _USUAL.batch, "How many images are computed at once.")
 @click.option(
     "--resize",
     type=click.IntRange(1),
     metavar="SIZE",
-    help="Resize the shorter side to SIZE, and crop the middle.",
+    help="Resize the shorter side, and crop the middle.",
 )
 @click.option(
     "--keep",
     metavar="LABEL",
     multiple=True,
-    help="Leave this label (or wildcard) in float. Repeatable.",
+    help="Leave these layers (or a.*) in float. Repeatable.",
 )
 @click.option("--reduce-range", is_flag=True, help="Weights of 7 bits, for x86 without VNNI.")
 @_number("--depth", _USUAL.depth, "Report this many levels of labels.")
-@one_form("A report for people, or everything as JSON.", "text", "json")
+@one_form("text (the default), or json with everything.", "text", "json")
 @click.option("--force", is_flag=True, help="Overwrite a file that incgen did not write.")
 def quantize(model: str, images: str, output: str | None, form: str, **options: Any) -> int:
-    """Write an ONNX file in int8, and report how far each block moves from float.
+    """Write an ONNX file in int8, and report how far each block moves.
 
-    MODEL is a file that `incgen build --target onnx` wrote, best with --deploy. Some of the images
-    tell the ranges of values; others are computed in float and in int8, and compared.
+    MODEL is a file that `incgen build --target onnx` wrote, best with --deploy.
     """
     from incgen.quantization.api import quantize as quantized
 

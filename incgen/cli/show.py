@@ -14,11 +14,12 @@ from incgen.cli.options import (
     examples,
     for_deployment,
     one_form,
-    one_recipe,
     one_spec,
+    recipe_option,
     set_values,
     several_targets,
 )
+from incgen.cli.pages import Page
 from incgen.cli.terminal import painter, print_text, terminal_width, waiting
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
 @click.command(
     "show",
-    short_help="Print a network as a table of layers and costs.",
+    cls=Page,
+    short_help="Print layers and costs.",
     epilog=examples(
         "incgen show bn_inception --depth 1 --sort parameters",
         "incgen show net.inc --columns +field,stride --target torch",
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 )
 @one_spec
 @one_form(
-    "A table for people, Markdown, CSV, or JSON with everything.",
+    "table (the default), markdown, csv, or json.",
     *("table", "markdown", "csv", "json"),
 )
 @click.option(
@@ -54,16 +56,16 @@ if TYPE_CHECKING:
     help="Sort layers, the largest first.",
     shell_complete=completing.columns,
 )
-@several_targets("Add what torch, keras, flax or onnx calls each layer.")
+@several_targets("Add what this framework calls each layer.")
 @click.option("--depth", type=click.IntRange(1), metavar="N", help="Show so many levels of labels.")
 @click.option("--all", "everything", is_flag=True, help="Show the layers inside units too.")
 @click.option("--numerics", "conventions", is_flag=True, help="Show what sets each convention.")
-@one_recipe
+@recipe_option("Show this recipe instead.")
 @click.option(
     "--examples",
     metavar="N",
     type=click.IntRange(min=1),
-    help="With --recipe: the training examples. Default: ImageNet's.",
+    help="With --recipe: training examples, if not ImageNet's.",
 )
 @set_values
 @for_deployment
@@ -81,7 +83,7 @@ def show(
     parameters: dict[str, Value],
     deploy: Deploy,
 ) -> int:
-    """Print a network as a table: layers, shapes, and where the cost is; or a recipe.
+    """Print a network as a table of layers, shapes and costs; or a recipe.
 
     With --deploy, print the form for inference, and what each pass has done.
     """

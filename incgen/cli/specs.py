@@ -10,6 +10,7 @@ import click
 from incgen.base.diagnostics import Diagnostic, Severity, SpecError, counted
 from incgen.cli.inputs import source_of
 from incgen.cli.options import OK, examples, one_form, set_values, several_specs
+from incgen.cli.pages import Page
 from incgen.cli.reports import exit_code_of, report_faults
 from incgen.cli.terminal import print_text, say, waiting
 
@@ -19,13 +20,15 @@ if TYPE_CHECKING:
 
 @click.command(
     "check",
+    cls=Page,
+    short_help="Report every problem.",
     epilog=examples(
         "incgen check specs/*.inc", "incgen check net.inc --set classes=10 --format concise"
     ),
 )
 @several_specs
 @one_form(
-    "Reports with excerpts, one line per report, or JSON on standard output.",
+    "text with excerpts (the default), concise, or json.",
     *("text", "concise", "json"),
 )
 @set_values
@@ -63,7 +66,8 @@ def _counted_faults(faults: Sequence[Diagnostic], specs: int) -> str:
 
 @click.command(
     "passes",
-    short_help="List the passes of --deploy.",
+    cls=Page,
+    short_help="List passes of --deploy.",
     epilog=examples("incgen passes", "incgen build net.inc --deploy --no-pass project-first"),
 )
 def passes() -> int:

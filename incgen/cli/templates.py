@@ -9,11 +9,14 @@ import click
 
 from incgen.cli import completing
 from incgen.cli.options import OK, examples
+from incgen.cli.pages import Page
 from incgen.cli.terminal import print_text, say
 
 
 @click.command(
     "templates",
+    cls=Page,
+    short_help="List or copy templates.",
     epilog=examples(
         "incgen templates torch", "incgen templates torch macros/ops.jinja -o my_templates/"
     ),

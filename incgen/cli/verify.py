@@ -15,13 +15,14 @@ from incgen.cli.options import (
     examples,
     for_deployment,
     one_form,
-    one_recipe,
     one_spec,
     own_templates,
+    recipe_option,
     set_values,
     several_targets,
     style_of,
 )
+from incgen.cli.pages import Page
 from incgen.cli.terminal import frameworks_silent, harmless, print_text, progress_line
 
 if TYPE_CHECKING:
@@ -47,19 +48,22 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
 
 @click.command(
     "verify",
+    cls=Page,
+    short_help="Prove models the same.",
     epilog=examples(
         "incgen verify net.inc", "incgen verify net.inc -t torch -t keras --rung 0-3 --float64"
     ),
 )
 @one_spec
-@several_targets("A target to compare, or onnx. Default: all targets that are installed.")
+@several_targets("A target. Default: all installed.")
 @click.option(
     "--rung",
     "rungs",
     metavar="N",
     multiple=True,
     callback=_rungs,
-    help="A rung to compare, or a range such as 0-4. Default: all. Repeatable.",
+    help="structure (0), evaluation (1), training forward (2), gradients (3), statistics (4), "
+    "steps (5), saved and compiled forms (6), or a range such as 0-4.",
 )
 @click.option(
     "--float64", "dtypes", flag_value="float64", multiple=True, help="Compare in this type only."
@@ -73,7 +77,7 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     type=click.IntRange(0, 2**63 - 1),
     metavar="N",
     default=0,
-    help="The seed of all random numbers. Default: 0.",
+    help="The seed of all random numbers.",
 )
 @click.option(
     "--batch",
@@ -96,8 +100,8 @@ def _rungs(context: click.Context, option: click.Parameter, given: Sequence[str]
     metavar="DIR",
     help="Save both sides of the first divergence here.",
 )
-@one_form("A report for people, or every comparison as JSON.", "text", "json")
-@one_recipe
+@one_form("text (the default), or json with every comparison.", "text", "json")
+@recipe_option("In rung 5, train by this recipe's scripts too.")
 @set_values
 @own_templates
 @for_deployment
@@ -112,14 +116,7 @@ def verify(
     templates: str | None,
     **options: Any,
 ) -> int:
-    """Prove that the generated models are the same network.
-
-    The models run with the same weights and are compared rung by rung: structure (0), evaluation
-    (1), training forward (2), gradients (3), running statistics (4), a training trajectory (5),
-    saved and compiled forms (6). With --recipe, rung 5 trains them by its scripts too, and holds
-    each step to NumPy. With --deploy, rung 1 compares the forms that passes give with the training
-    form too. The exit code is 1 if anything diverges or is not compared.
-    """
+    """Prove that the generated models are the same network."""
     # NumPy multiplies many small matrices here, whose threads would mostly wait for one another.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:

@@ -10,6 +10,7 @@ import click
 from incgen.base.diagnostics import counted
 from incgen.cli.inputs import compiled, source_of
 from incgen.cli.options import HELP, OK, examples, for_deployment, one_form, one_spec, set_values
+from incgen.cli.pages import Pages
 from incgen.cli.terminal import print_text, say, waiting
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 @click.group(
     "weights",
+    cls=Pages,
+    short_help="Make, convert weights.",
     context_settings=HELP,
     epilog=examples(
         "incgen weights init net.inc -o net.safetensors", "incgen weights show net.safetensors"
@@ -27,10 +30,10 @@ def weights() -> None:
     """Create, inspect and convert weights files."""
 
 
-_output_file = click.option("--output", "-o", metavar="FILE", required=True)
-_force = click.option(
-    "--force", is_flag=True, help="Overwrite a file even if this command did not write it."
+_output_file = click.option(
+    "--output", "-o", metavar="FILE", required=True, help="The file to write."
 )
+_force = click.option("--force", is_flag=True, help="Overwrite a file that incgen did not write.")
 _force_over_any = click.option("--force", is_flag=True, help="Overwrite an existing file.")
 
 
@@ -46,7 +49,7 @@ def _rules(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
 
 
 _part = click.option(
-    "--part", metavar="NAME", help="Which of several sets of weights in the file, such as `ema`."
+    "--part", metavar="NAME", help="Which of the file's sets of weights, such as `ema`."
 )
 _seed = click.option(
     "--seed",
@@ -54,7 +57,7 @@ _seed = click.option(
     metavar="N",
     default=0,
     show_default=True,
-    help="The seed of random weights: the same number gives the same bytes on every machine.",
+    help="The seed of random weights.",
 )
 
 
@@ -85,6 +88,7 @@ def init(spec: str, output: str, seed: int, parameters: dict[str, Value], force:
 
 @weights.command(
     "import",
+    short_help="Convert published weights for all targets.",
     epilog=examples(
         "incgen weights import bn.pth bn_inception -o bn.safetensors",
         "incgen weights import v3.pth net.inc -o net.safetensors --fresh logits",
@@ -93,15 +97,13 @@ def init(spec: str, output: str, seed: int, parameters: dict[str, Value], force:
 @click.argument("checkpoint", metavar="CHECKPOINT")
 @one_spec
 @_output_file
-@click.option(
-    "--layout", metavar="NAME", help="The layout of the checkpoint. Default: the one that fits."
-)
+@click.option("--layout", metavar="NAME", help="How the file is laid out. Default: as it fits.")
 @_part
 @click.option(
     "--fresh",
     metavar="LABEL",
     multiple=True,
-    help="A layer (or wildcard) to initialise instead of importing. Repeatable.",
+    help="Initialise these layers (or a.*). Repeatable.",
 )
 @_seed
 @click.option(
@@ -110,20 +112,20 @@ def init(spec: str, output: str, seed: int, parameters: dict[str, Value], force:
     metavar="OURS=THEIRS",
     multiple=True,
     callback=_rules,
-    help="A layer whose name in the file differs from the layout's. Repeatable.",
+    help="A layer that the file names otherwise. Repeatable.",
 )
 @click.option(
     "--ignore",
     metavar="PATTERN",
     multiple=True,
-    help="Tensors of the file that are not part of the network. Repeatable.",
+    help="Tensors that are not of the network. Repeatable.",
 )
 @click.option(
     "--dtype",
+    metavar="TYPE",
     type=click.Choice(["float16", "bfloat16", "float32", "float64"]),
     default="float32",
-    show_default=True,
-    help="The type of the numbers in the output.",
+    help="float16, bfloat16, float32 (the default), float64.",
 )
 @set_values
 @_force
@@ -165,7 +167,7 @@ def import_(
     ),
 )
 @click.argument("file", metavar="FILE")
-@one_form("A summary, or everything as JSON.", "text", "json")
+@one_form("text (the default), or json with everything.", "text", "json")
 def show(file: str, form: str) -> int:
     """Print what a weights file holds and where it comes from."""
     from incgen.weights import manifest
@@ -179,6 +181,7 @@ def show(file: str, form: str) -> int:
 
 @weights.command(
     "layout",
+    short_help="Draft a layout file for an unknown checkpoint.",
     epilog=examples(
         "incgen weights layout own.pth net.inc -o layouts/net/own.toml",
         "incgen weights layout own.h5 net.inc -o own.toml --set classes=10",
@@ -226,10 +229,11 @@ def layout(
 @click.option(
     "--format",
     "form",
+    metavar="FORM",
     type=click.Choice(["torch", "keras", "flax", "npz", "safetensors"]),
     required=True,
-    help="A state dict (.pth), Keras weights (.weights.h5) or a model (.keras), "
-    "a Flax state (.msgpack), arrays (.npz or .safetensors).",
+    help="torch (.pth), keras (.weights.h5, or .keras with the model), flax (.msgpack), npz or "
+    "safetensors.",
 )
 @_part
 @set_values
