@@ -251,6 +251,27 @@ def test_any_size_and_any_batch_can_come_in() -> None:
         assert_close(run(data, x.astype(np.float32)), wanted, 1e-5)
 
 
+@pytest.mark.parametrize("pool", ["max_pool", "avg_pool"])
+@pytest.mark.parametrize("window", ["3x3/2", "2x2/2", "2x3/3x2"])
+@pytest.mark.parametrize("border", ["valid", "1 COUNT", "[0, 1, 1, 0] COUNT"])
+@pytest.mark.parametrize("counted", ["true", "false"])
+def test_what_rounds_up_at_any_size_is_a_border(
+    pool: str, window: str, border: str, counted: str
+) -> None:
+    """Engines differ about `ceil_mode`: OpenVINO 2026.4 counts and keeps what lies beyond."""
+    count = f"count_pad={counted}" if pool == "avg_pool" else ""
+    border = border.replace("COUNT", count)
+    text = "numerics torch\nnetwork net {{\n    input {}x{} 1\n    {} {} pad={} ceil=true\n}}\n"
+    graph = incgen.compile_spec("net.inc", text=text.format(5, 5, pool, window, border))
+    data = bytes_of(graph, {}, any_size=True)
+    assert "ceil_mode" not in onnx.printer.to_text(onnx.load_from_string(data))
+    for height, width in ((5, 6), (6, 7), (7, 8), (8, 9)):
+        sized = text.format(height, width, pool, window, border)
+        other = incgen.compile_spec("net.inc", text=sized)
+        x = inputs.images(other, 0, 1)
+        assert_close(run(data, x.astype(np.float32)), stated(other, {}, x), 1e-5)
+
+
 def test_pixels_are_treated_in_the_graph() -> None:
     text = NET[: NET.index("    a:")] + "    scale 1\n}\n"
     graph = incgen.compile_spec("net.inc", text=text.replace("(classes = 7)", ""))

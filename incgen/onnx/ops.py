@@ -76,20 +76,13 @@ def _bn(layer: Layer, x: str) -> str:
 
 
 def _max_pool(layer: Layer, x: str) -> str:
-    borders = layer.args.borders
-    if windows.rounds_up(layer):
-        return layer("MaxPool", x, ceil_mode=1, **windows.attributes(layer, borders))
-    over = _over(layer)
-    return layer("MaxPool", x, **windows.attributes(layer, _wider(borders, over)))
+    borders = _wider(layer.args.borders, windows.beyond(layer))
+    return layer("MaxPool", x, **windows.attributes(layer, borders))
 
 
 def _avg_pool(layer: Layer, x: str) -> str:
-    borders = layer.args.borders
+    borders, over = layer.args.borders, windows.beyond(layer)
     counted = int(bool(layer.args["count_pad"]) and borders != NO_BORDER)
-    if windows.rounds_up(layer):
-        window = windows.attributes(layer, borders)
-        return layer("AveragePool", x, ceil_mode=1, count_include_pad=counted, **window)
-    over = _over(layer)
     if counted and any(over):  # the border counts, what lies beyond it does not
         x = _padded(layer, x, borders, part="border")
         borders, counted = NO_BORDER, 0
@@ -99,10 +92,6 @@ def _avg_pool(layer: Layer, x: str) -> str:
 
 def _pool(layer: Layer, x: str) -> str:
     return (_avg_pool if layer.args["kind"] == "avg" else _max_pool)(layer, x)
-
-
-def _over(layer: Layer) -> tuple[int, int]:
-    return (0, 0) if layer.options.any_size else windows.beyond(layer)
 
 
 def _wider(borders: Borders, over: tuple[int, int]) -> Borders:

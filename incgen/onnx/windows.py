@@ -1,8 +1,8 @@
 """Windows of convolutions and poolings, as attributes of ONNX's operators.
 
-At a known size all borders are numbers, and the last, partial windows of `ceil` are a border that
-does not count: engines differ about `ceil_mode`, not about that. Only where any size is accepted,
-`auto_pad` and `ceil_mode` do the same at run time.
+All borders are numbers, and the last, partial windows of `ceil` are a border that does not count:
+engines differ about `ceil_mode`, not about that. Only where any size is accepted, `auto_pad` finds
+the border of `same` at run time.
 """
 
 from __future__ import annotations
@@ -48,27 +48,26 @@ def follows_size(layer: Layer) -> bool:
 
 
 def beyond(layer: Layer) -> tuple[int, int]:
-    """Return how far the last windows reach beyond the borders, with sizes rounded up."""
-    window = layer.args.window
+    """Return how far the last windows reach beyond the borders, with sizes rounded up.
+
+    If the size is not known, they reach as far as they can at any: by all of a stride but a pixel,
+    which rounds every size up, and no further than with their first pixel still before the border.
+    """
+    args = layer.args
+    ends = list(zip(args.window.kernel, args.window.stride, args.borders, strict=True))
+    if layer.options.any_size:
+        rounds_up = args["ceil"] and args["pad"] != "same"
+        high, wide = (
+            min(stride - 1, kernel - 1 - after) if rounds_up else 0
+            for kernel, stride, (_, after) in ends
+        )
+        return high, wide
     (shape,), result = layer.shapes, layer.node.shape
     assert None not in (*shape.sizes, *result.sizes)
-    ends = zip(
-        shape.sizes[1:],
-        result.sizes[1:],
-        window.kernel,
-        window.stride,
-        layer.args.borders,
-        strict=True,
-    )
     high, wide = (
         max((count - 1) * stride + kernel - (before + size + after), 0)
-        for size, count, kernel, stride, (before, after) in ends
+        for size, count, (kernel, stride, (before, after)) in zip(
+            shape.sizes[1:], result.sizes[1:], ends, strict=True
+        )
     )
     return high, wide
-
-
-def rounds_up(layer: Layer) -> bool:
-    """Return whether an op rounds up a size that is not known; `same` has nothing to round."""
-    args = layer.args
-    strided = args.window.strided
-    return bool(args["ceil"] and strided and layer.options.any_size and args["pad"] != "same")
