@@ -20,6 +20,7 @@ SPECS = Path(__file__).parent.parent / "specs"
 #: Together these have every helper class and every way that bodies are written.
 NAMES = [
     "activations",
+    "adaptive",
     "average_pad",
     "batch_norms",
     "ceil_pad_pool",
@@ -69,13 +70,27 @@ def test_jit_compile(name: str) -> None:
     np.testing.assert_allclose(first(by_xla(model, x)), first(model(x)), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["ceil_pad_pool", "merges", "same_pool", "repeats", "batch_norms"])
+@pytest.mark.parametrize(
+    "name", ["adaptive", "ceil_pad_pool", "merges", "same_pool", "repeats", "batch_norms"]
+)
 def test_any_size(name: str) -> None:
     fixed, x = model_of(name)
     model, _ = model_of(name, (None, None))
     model.set_weights(fixed.get_weights())
 
     np.testing.assert_allclose(first(model(x)), first(fixed(x)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [(2, 3), (None, None)])
+def test_an_adaptive_pooling_may_have_a_window_of_all_rows(sizes: tuple[int | None, ...]) -> None:
+    spec = "network net { input 2x3 1\n adaptive_avg_pool 1x2 }"
+    model = incgen.load("net.inc", "keras", text=spec).net(input_shape=(*sizes, 1))
+    x = np.array([[1.0, 2.0, 3.0], [5.0, 6.0, 9.0]], "float32").reshape(1, 2, 3, 1)
+
+    found = model.predict(x, verbose=0)  # in a graph, where Keras' own fails
+
+    # columns 0 and 1: 14 / 4; columns 1 and 2: 20 / 4
+    assert found.ravel().tolist() == [3.5, 5.0]
 
 
 BORDERS = {
