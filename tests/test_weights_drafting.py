@@ -98,6 +98,21 @@ def test_branches_of_equal_shapes_are_doubtful() -> None:
     assert made.doubtful == 2
 
 
+def test_a_normalisation_moves_with_its_convolution() -> None:
+    """Theirs lists the shortcut last, and all normalisations have the same shape."""
+    made, rules = drafted(
+        "add {\n short: { c: conv 1x1 4 -> bn }\n body: conv_bn 3x3 4 -> conv_bn 3x3 4\n }",
+        *(conv("conv1", 4, 3, 3), bn("bn1", 4), conv("conv2", 4, 4, 3), bn("bn2", 4)),
+        *(conv("down.0", 4, 3), bn("down.1", 4)),
+    )
+
+    assert made.doubtful == 0
+    assert rules == [
+        '"short.c.{i}" = "down.{i}"',
+        *('"body.{i}.conv" = "conv{i+1}"', '"body.{i}.bn" = "bn{i+1}"'),
+    ]
+
+
 def test_branches_whose_names_are_alike_are_not() -> None:
     made, rules = drafted(BRANCHES, conv("right_conv", 4, 3), conv("left_conv", 4, 3))
 
@@ -349,6 +364,7 @@ def test_a_name_that_no_layout_can_say_is_told() -> None:
         "squeezenet1_1",
         "mobilenet_v3_small",
         pytest.param("mobilenet_v2", marks=pytest.mark.slow),
+        pytest.param("resnet18", marks=pytest.mark.slow),
         pytest.param("resnet50", marks=pytest.mark.slow),
         pytest.param("densenet121", marks=pytest.mark.slow),
     ],
@@ -547,6 +563,22 @@ def test_a_copy_under_another_name_keeps_its_layouts(folder: Path) -> None:
     for key, stored in random_arrays(THEIRS).items():
         ours = manifest["tensors"]
         assert [key] in [entry["from"] for entry in ours.values()], stored.shape
+
+
+def test_a_layout_of_its_own_goes_before_those_of_other_networks(folder: Path) -> None:
+    """Even before one that takes other tensors."""
+    draft_layout("theirs.pth", "net.inc", "layouts/net/theirs.toml")
+    draft_layout("theirs.pth", "net.inc", "layouts/another/first.toml")
+    two = random_arrays(THEIRS | {k.replace("f.", "g."): s for k, s in THEIRS.items()})
+    write_torch(Path("two.pth"), two)
+    other = Path("layouts/another/first.toml")
+    other.write_text(f'ignore = ["f.*"]\n{other.read_text("utf-8").replace("f.", "g.")}', "utf-8")
+    own = Path("layouts/net/theirs.toml")
+    own.write_text(f'ignore = ["g.*"]\n{own.read_text("utf-8")}', "utf-8")
+
+    manifest = incgen.import_weights("two.pth", "net.inc", "w.safetensors")
+
+    assert manifest["layout"]["name"] == "theirs"
 
 
 def test_an_edited_copy_is_told_which_layers_no_layout_has(folder: Path) -> None:

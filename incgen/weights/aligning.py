@@ -142,6 +142,8 @@ class _Aligner:
         taken = set(self.matches.values())
         theirs = [j for j in range(len(self.names)) if j not in taken]
         beside = self.neighbours() if normalises else {}
+        if normalises:
+            ours = self.as_listed(ours, beside)
         while ours and theirs:
             scores = [[self.score(i, j, learned, beside) for j in theirs] for i in ours]
             pairs = [(ours[a], theirs[b]) for a, b in _in_order(scores)]
@@ -151,6 +153,21 @@ class _Aligner:
             ours = [i for i in ours if i not in self.matches]
             taken = {j for _, j in pairs}
             theirs = [j for j in theirs if j not in taken]
+
+    def as_listed(self, ours: list[int], beside: Mapping[int, Sequence[int]]) -> list[int]:
+        """Sort normalisations as the file lists the layers beside them, if these are paired.
+
+        Where a file lists branches in another order, a normalisation moves with its convolution.
+        """
+        places: dict[int, float] = {}
+        place = -1.0
+        for i in ours:
+            paired = [k for k in beside[i] if k in self.matches]
+            if paired:
+                k = min(paired)  # the one before it, if there is one
+                place = self.matches[k] + (0.5 if k < i else -0.5)
+            places[i] = place
+        return sorted(ours, key=places.__getitem__)
 
     def cross(self, normalises: bool) -> None:
         """Exchange pairs that no order fixes, if their names suggest it."""

@@ -107,7 +107,8 @@ def _within(path: str) -> list[str]:
 def choose(request: Request, candidates: Sequence[Candidate], tensors: Tensors) -> Candidate:
     """Return the requested set.
 
-    Of layouts that take the same tensors it has the one whose published network was asked for.
+    A layout of the network itself goes before those of others. Of layouts that take the same
+    tensors it has the one whose published network was asked for.
 
     Raises:
         MismatchError: No set fits; the report is for the closest one.
@@ -119,8 +120,10 @@ def choose(request: Request, candidates: Sequence[Candidate], tensors: Tensors) 
             f"there is {_parts(tensors)}"
         )
     fitting: dict[str, Candidate] = {}
-    for candidate in candidates:
-        if candidate.faults:
+    whole = [candidate for candidate in candidates if not candidate.faults]
+    own = {c.part for c in whole if not c.layout.is_of_another}
+    for candidate in whole:
+        if candidate.layout.is_of_another and candidate.part in own:
             continue
         other = fitting.setdefault(candidate.part, candidate)
         if other.match.recipes != candidate.match.recipes:

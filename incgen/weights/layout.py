@@ -59,6 +59,11 @@ class Layout:
     #: What stands for the dots of our names in files with our own layers; None for others
     dot: str | None = None
 
+    @property
+    def is_of_another(self) -> bool:
+        """Return whether it is a layout of another network, which may be a copy of this one."""
+        return "/" in self.name
+
     def layers(self, ours: str) -> tuple[str, ...]:
         """Return their layers for one of ours; none if no rule is for it.
 
