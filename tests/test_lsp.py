@@ -127,7 +127,8 @@ async def test_a_fault_names_the_places_that_explain_it(opened: Callable[..., Ed
     (first,) = fault.related_information or ()
 
     assert where(fault.range) == "19:5-8"
-    assert fault.message == "the label `one` is given twice"
+    message = "the label `one` is given twice\nhelp: write `one_2`, or another name"
+    assert fault.message == message
     assert (where(first.location.range), first.message) == ("18:5-8", "it is first given here")
 
 

@@ -239,6 +239,9 @@ class Reporter:
 
 def near(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
     """Return a help line that offers up to three names at least as similar as `alike`: 0 to 1."""
+    known = list(known)
+    if same := [word for word in known if word.lower() == name.lower()]:
+        return f"did you mean {listed(same[:3], 'or')}?"
     # Names whose lengths differ by half cannot reach the cutoff, and comparing takes time.
     similar = {word for word in known if 3 * len(word) <= 7 * len(name) <= 17 * len(word)}
     candidates = itertools.islice(sorted(similar), _MAX_NEAR)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
 from incgen.base.diagnostics import Code, Refused, Reporter, clipped, listed, near
-from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.recipes.forms import STATED, UNITS, Field, Form, Kind
 from incgen.recipes.recipe import Duration
 from incgen.recipes.remedies import help_for
-from incgen.resolve.arguments import range_fault
+from incgen.resolve.arguments import bare, range_fault
 from incgen.resolve.values import Values
 from incgen.syntax import tree as st
 
@@ -61,8 +61,11 @@ class FormReader:
             if waiting or field.default is STATED:
                 values[field.name] = self._positional(what, field, waiting, call, usage)
         if waiting:
-            message = f"`{what}` takes nothing more"
-            self.report.refuse(Code.ARGUMENT_COUNT, waiting[0].span, message, help=usage())
+            message, more = f"`{what}` takes nothing more", waiting[0]
+            help_ = usage()
+            if setting == "rate" and isinstance(more, ex.Name) and more.text not in UNITS:
+                help_ = f"write `-> {more.text}` for a schedule"
+            self.report.refuse(Code.ARGUMENT_COUNT, more.span, message, help=help_)
         self._attributes(what, form, call.attributes, values)
         for field in form.fields:
             if field.name not in values:
@@ -83,7 +86,8 @@ class FormReader:
             field = known.get(name)
             if field is None:
                 has = [f.name for f in form.attributes]
-                offer = near(name, known) or (f"it has {listed(has)}" if has else None)
+                offer = near(name, known) or self._of_recipe(attribute)
+                offer = offer or (f"it has {listed(has)}" if has else None)
                 message = f"`{what}` has no attribute `{clipped(name)}`"
                 self.report.error(Code.UNKNOWN_ATTRIBUTE, span, message, help=offer)
             elif name in values:
@@ -97,6 +101,15 @@ class FormReader:
             sound = False
         if not sound:
             raise Refused
+
+    @staticmethod
+    def _of_recipe(attribute: st.Attribute) -> str | None:
+        """Return what to type for an attribute that is a setting of its own here."""
+        from incgen.language import elsewhere  # only a faulty recipe needs it
+
+        value = attribute.value.span.text if attribute.value.span else ""
+        here = elsewhere.setting(attribute.name.text, value)
+        return f"that is a setting of its own: `{here}`" if here else None
 
     def _positional(
         self,
@@ -127,7 +140,7 @@ class FormReader:
             self.report.refuse(Code.ARGUMENT_COUNT, span, message, help=usage())
         parts = written.values if isinstance(written, st.Items) else (written,)
         if isinstance(written, st.Items) != (field.kind is Kind.TIMES):
-            self._refuse(what, field, written.span)
+            self._refuse(what, field, written)
         spans = [self._duration(what, field, part, UNITS[unit.text]) for part in parts]
         if [duration.count for duration in spans] != sorted({duration.count for duration in spans}):
             message = f"`{field.name}` of `{what}` must rise"
@@ -160,11 +173,11 @@ class FormReader:
             case Kind.FLAG:
                 value = self._evaluated(what, field, written)
                 if not isinstance(value, bool):
-                    self._refuse(what, field, written.span)
+                    self._refuse(what, field, written)
                 return value
             case Kind.RANGE:
                 if not isinstance(written, st.Items) or len(written.values) != 2:
-                    self._refuse(what, field, written.span)
+                    self._refuse(what, field, written)
                 low, high = (self._number(what, field, part) for part in written.values)
                 if low > high:
                     message = f"`{field.name}` of `{what}` must go from low to high"
@@ -184,7 +197,7 @@ class FormReader:
         """Return a number within the range of the field."""
         value = self._evaluated(what, field, written)
         if isinstance(value, (bool, str)):
-            self._refuse(what, field, written.span)
+            self._refuse(what, field, written)
         fault = range_fault(value, field.minimum, field.maximum, open_=field.open)
         if fault:
             message = f"`{field.name}` of `{what}` {fault}"
@@ -193,16 +206,22 @@ class FormReader:
 
     def _evaluated(self, what: str, field: Field, written: st.Argument) -> Value:
         if isinstance(written, (st.Window, st.Items, st.Text, st.Applied)):
-            self._refuse(what, field, written.span)
+            self._refuse(what, field, written)
         fixed = replace(self.values, instead=_instead(field)).fixed(written)
         value = ex.literal(fixed) if fixed is not None else None
         if value is None:
             raise Refused
         return value
 
-    def _refuse(self, what: str, field: Field, span: Span | None) -> NoReturn:
+    def _refuse(self, what: str, field: Field, written: st.Argument) -> NoReturn:
         message = f"`{field.name}` of `{what}` must be {field.kind.value}"
-        self.report.refuse(Code.WRONG_TYPE, span, message)
+        text = written.span.text if written.span else ""
+        help_ = bare(written)
+        if field.kind is Kind.RANGE and isinstance(written, ex.Literal):
+            help_ = f"write `[{text}, 1]`, or `[{text}, {text}]` if it does not vary"
+        elif field.kind is Kind.COUNT and (sides := re.fullmatch(r"(\d+)x\1", text)):
+            help_ = f"write `{sides[1]}`"
+        self.report.refuse(Code.WRONG_TYPE, written.span, message, help=help_)
 
 
 def _instead(field: Field) -> str:

@@ -239,6 +239,7 @@ class RecipeResolver:
             help_ = behind_rate(part, call, rate, reader.values.constants)
             self.report.refuse(Code.UNKNOWN_SETTING, call.name.span, message, help=help_)
         if setting is None:
+            self._refuse_misplaced(call, written.span.text)
             first = call.positional[0].span if call.positional else None
             self._refuse_setting(call.name, first.text if first else "")
         value = reader.chosen(setting.name, setting.forms, call)
@@ -304,6 +305,19 @@ class RecipeResolver:
             message = f"no {what} is named `{name}`"
             self.report.refuse(Code.UNKNOWN_SETTING, call.name.span, message, help=help_)
         return form
+
+    def _refuse_misplaced(self, call: st.Call, line: str) -> None:
+        """Refuse an optimiser in the place of a setting, and transforms without their braces."""
+        name, rest = call.name.text, line[len(call.name.text) :].strip()
+        if name in TRANSFORMS and rest:
+            message = f"the transforms of `{name}` go in braces"
+            help_ = f"write `{name} {{ {rest} }}`"
+        elif name.lower() in SETTINGS["optimizer"].forms:
+            message = f"`{name}` is an optimiser, not a setting"
+            help_ = f"write `{' '.join(filter(None, ['optimizer', name.lower(), rest]))}`"
+        else:
+            return
+        self.report.refuse(Code.UNKNOWN_SETTING, call.name.span, message, help=help_)
 
     def _refuse_setting(self, name: st.Identifier, value: str) -> NoReturn:
         from incgen.language import elsewhere  # only a faulty recipe needs it

@@ -46,6 +46,8 @@ def unknown_op(
         message = f"there is no `{text}`: the value of the last line is what comes out"
         return Advice(message, f"write `from {first.text}`")
     message = f"no op, unit or block named `{clipped(text)}`"
+    if call.positional and isinstance(call.positional[0], st.Window) and near(text, ["input"]):
+        return Advice(message, "did you mean `input`?")
     own = [name for name in callables if name not in OPS]
     plain = elsewhere.folded(text)
     same = [name for name in own if elsewhere.folded(name) == plain]
@@ -103,8 +105,8 @@ def _renamed(call: st.Call) -> str | None:
     """Return how to write a call whose op has another name elsewhere."""
     text = call.name.text
     positional, attributes = written(call)
-    windowed = re.fullmatch(r"([A-Za-z_]+?)_?(\d+x\d+)", text)
-    if windowed and elsewhere.called_here(windowed[1]) in OPS:  # `conv3x3 8`
+    windowed = re.fullmatch(r"([A-Za-z_]+?)_?(\d+x\d+|[13579])", text)
+    if windowed and elsewhere.called_here(windowed[1]) in OPS:  # `conv3x3 8`, `conv3 8`
         text, positional = windowed[1], [windowed[2], *positional]
     here = elsewhere.called_here(text)
     if here is None:
@@ -172,8 +174,27 @@ def takes_help(takes: Signature) -> str:
     return "it has no attributes"
 
 
+def surplus(names: Sequence[str], by_name: Sequence[Argument] | None) -> str:
+    """Return what to do with more positional arguments than a use takes.
+
+    They have names; an op or unit has arguments that are given by name too, a block has none.
+    """
+    if by_name is None:
+        which = f": its parameters are {listed(names)}, in this order" if names else ""
+    else:
+        others = [argument.name for argument in by_name][:6]
+        which = f", or give it by name: its attributes are {listed(others)}" if others else ""
+    return f"leave it out{which}"
+
+
 def wrong_window(takes: Signature, call: st.Call) -> str | None:
     """Return what to type if something else is in place of a window."""
+    values = written(call)[0]
+    first = [int(v) for v in values if v.isdecimal()]
+    if len(first) == len(values) == 3 and first[0] <= first[1] < first[2]:  # `conv 3 3 64`
+        values[:2] = [f"{first[0]}x{first[1]}"]
+        named = [f"{name}={value}" for name, value in written(call)[1]]
+        return f"write `{' '.join([takes.name, *values, *named])}`"
     instead = translated(takes, *written(call))
     if instead is None:
         return None

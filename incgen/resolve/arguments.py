@@ -136,6 +136,16 @@ class Conventions:
         return _default_value(argument, value), self.numerics if argument.name in preset else None
 
 
+def bare(written: st.Argument) -> str | None:
+    """Return what to type for a value in quotes, or for a single one in brackets."""
+    match written:
+        case st.Text(value) if re.fullmatch(r"[A-Za-z_]\w{0,38}|-?[0-9][0-9.e-]{0,18}", value):
+            return f"write `{value}` without quotes"
+        case st.Items((ex.Literal(span=Span() as span) | ex.Name(span=Span() as span),)):
+            return f"write `{span.text}` without brackets"
+    return None
+
+
 def _default_value(argument: Argument, value: DefaultValue) -> ArgumentValue | ByWindow:
     if value is None or isinstance(value, ByWindow):
         return value
@@ -213,9 +223,7 @@ class Binder:
         self, owner: str, argument: Argument, written: st.Argument, help: str | None = None
     ) -> NoReturn:
         """Report an argument of the wrong type."""
-        quoted = written.value if isinstance(written, st.Text) else ""
-        if quoted.isidentifier() and len(quoted) < 40:
-            help = f"write `{quoted}` without quotes"
+        help = help or bare(written)
         message = f"`{argument.name}` of `{owner}` must be {argument.kind.value}"
         self.report.refuse(Code.WRONG_TYPE, written.span, message, help=help)
 
@@ -226,11 +234,18 @@ class Binder:
         if words and isinstance(written, ex.Name) and not self.known(written.text):
             message = f"{what} must be {listed(words, 'or')}, not `{written.text}`"
             help_ = near(written.text, words)
+            if argument.kind is Kind.FLAG and written.text.lower() in ("none", "null", "no", "off"):
+                help_ = "write `false`"
+            if argument.kind is Kind.FLAG and written.text.lower() in ("yes", "on"):
+                help_ = "write `true`"
             self.report.refuse(Code.UNKNOWN_NAME, written.span, message, help=help_)
         resolved = self.resolved(written)
         known = ex.literal(resolved)
         if known is not None and (fault := value_fault(argument, known)):
             help_ = near(known, words) if isinstance(known, str) else whole_help(known, written)
+            part = argument.kind is Kind.FACTOR and argument.minimum == 0 and argument.maximum <= 1
+            if part and isinstance(known, (int, float)) and 5 <= known < 100:
+                help_ = f"write `{known / 100:g}`: a part is a number from 0 to 1"
             self.report.refuse(fault[0], written.span, f"{what} {fault[1]}", help=help_)
         return resolved
 

@@ -41,7 +41,9 @@ def formals(
             default = default or ex.Literal(1)
         elif any(formal.default is not None for formal in formals):
             message = f"`{name}` has no default but follows a parameter that has one"
-            report.error(Code.ARGUMENT_COUNT, span, message)
+            first = next(formal.name for formal in formals if formal.default is not None)
+            help_ = f"put `{name}` in front of `{first}`, or give it a default"
+            report.error(Code.ARGUMENT_COUNT, span, message, help=help_)
         places[name] = span
         formals.append(df.Formal(name, default, span=span))
     return places, tuple(formals)

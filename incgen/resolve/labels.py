@@ -6,8 +6,10 @@ is transparent: its content shares the names outside it.
 
 from __future__ import annotations
 
+import re
 from collections import ChainMap
 from collections.abc import Mapping, MutableMapping, Sequence
+from itertools import count
 from typing import TypeAlias
 
 from incgen.base.diagnostics import Code, Note, Reporter
@@ -103,6 +105,16 @@ def _inside(element: st.Element, labels: MutableMapping[str, Span], report: Repo
             pass
 
 
+def _free(name: str, labels: Mapping[str, Span]) -> str:
+    """Return a name that is not a label yet.
+
+    >>> _free("conv", {"conv": None, "conv_2": None}), _free("conv_2", {"conv_2": None})
+    ('conv_3', 'conv_3')
+    """
+    base = re.sub(r"_\d+$", "", name)
+    return next(n for i in count(2) if (n := f"{base}_{i}") not in labels)
+
+
 def _add(label: st.Identifier, labels: MutableMapping[str, Span], report: Reporter) -> None:
     fault = label_fault(label.text)
     if fault:
@@ -116,5 +128,6 @@ def _add(label: st.Identifier, labels: MutableMapping[str, Span], report: Report
             label.span,
             f"the label `{label.text}` is given twice",
             notes=(Note("it is first given here", first),),
+            help=f"write `{_free(label.text, labels)}`, or another name",
         )
     labels.setdefault(label.text, label.span)

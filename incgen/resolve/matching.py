@@ -121,7 +121,7 @@ class Matcher:
             self.tell(Code.UNKNOWN_ATTRIBUTE, strange[0].name.span, *told)
         self.check_windows(takes, call)
         first = [argument.name for argument in takes.positional]
-        given = self.given(takes.name, first, call)
+        given = self.given(takes.name, first, call, takes.attributes)
         given += [(a.name.text, a.value, a.span) for a in call.attributes]
 
         def convert(name: str, written: st.Argument) -> df.ArgumentValue:
@@ -169,7 +169,11 @@ class Matcher:
                 self.binder.refuse(takes.name, argument, written, help_)
 
     def given(
-        self, owner: str, names: Sequence[str], call: st.Call
+        self,
+        owner: str,
+        names: Sequence[str],
+        call: st.Call,
+        by_name: Sequence[Argument] | None = None,
     ) -> list[tuple[str, st.Argument, Span | None]]:
         """Name the positional arguments; report too many, often for want of an arrow."""
         if len(call.positional) > len(names):
@@ -182,7 +186,10 @@ class Matcher:
                 count = counted(len(names), "positional argument")
                 takes = f"{count} ({', '.join(names)})" if names else "no positional arguments"
                 message = f"`{owner}` takes {takes}, not {len(call.positional)}"
-                self.report.error(Code.ARGUMENT_COUNT, surplus.span, message)
+                from incgen.resolve import advice
+
+                more = advice.surplus(names, by_name)
+                self.report.error(Code.ARGUMENT_COUNT, surplus.span, message, help=more)
         return [(name, w, w.span) for name, w in zip(names, call.positional, strict=False)]
 
     def unit_arguments(

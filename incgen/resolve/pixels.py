@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -105,7 +106,10 @@ class _Reader:
             channels = "one per channel" + (f" ({count})" if count else "")
             wanted = "2 numbers, low and high" if name == "range" else f"1 number, or {channels}"
             message = f"`{name}` takes {wanted}, not {len(numbers)}"
-            self.report.refuse(Code.ARGUMENT_COUNT, value.span, message)
+            points = re.sub(r"\b(\d+),(?=\d)", r"\1.", value.span.text if value.span else "")
+            decimal = len(numbers) == 2 * points.count(",") + 2
+            point = f"a fraction follows a point: write `{name}={points}`" if decimal else None
+            self.report.refuse(Code.ARGUMENT_COUNT, value.span, message, help=point)
         if (name == "range" and numbers[0] >= numbers[1]) or (name == "std" and min(numbers) <= 0):
             rule = "must go from low to high" if name == "range" else "must be above 0"
             self.report.refuse(Code.NUMBER_RANGE, value.span, f"`{name}` {rule}")

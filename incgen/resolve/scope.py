@@ -296,4 +296,5 @@ class FileScope:
         if len(names) > 2:
             between = names if len(names) < 9 else [*names[:4], "...", *names[-4:]]
             message += f": {' -> '.join(between)}"
-        self.report.error(Code.RECURSION, span, message)
+        help_ = "nothing contains itself; `repeat 3 { ... }` applies a body several times"
+        self.report.error(Code.RECURSION, span, message, help=help_)

@@ -18,6 +18,7 @@ from incgen.base.resources import folder
 from incgen.language import elsewhere
 from incgen.language.arithmetic import FUNCTIONS
 from incgen.language.ops import OPS
+from incgen.syntax import characters
 from incgen.syntax.translation import takes_of, translated
 
 #: The kinds that begin an item of a file.
@@ -335,9 +336,7 @@ def _is_function(groups: Mapping[str, str]) -> bool:
 
 def _character(groups: Mapping[str, str]) -> str | None:
     """Return what to type instead of a character that is not part of the language."""
-    char, known = groups["token"], _table()["characters"]
-    letter = "names are written with the letters a to z, digits and `_`"
-    return known.get(char) or (letter if char.isalpha() else None)
+    return characters.instead(groups["token"], _table()["characters"], _table()["alike"])
 
 
 def _body(groups: Mapping[str, str]) -> str | None:
@@ -374,9 +373,12 @@ _OFFERS: Mapping[str, Callable[[dict[str, str]], str | None]] = {
     "list": _list,
     "item": lambda groups: near(groups["token"], sorted(map(str.lower, ITEMS))),
     "loop": _loop,
+    "named": lambda groups: " ".join(_values(f"{groups['first']}={groups['last']}")),
+    "op": lambda groups: groups["word"] if groups["word"] in OPS else None,
     "part": _part,
     "setting": _setting,
     "use": _use,
+    "value": lambda groups: None if (text := groups["inside"]) in OPS else _argument(text),
 }
 
 

@@ -1,0 +1,31 @@
+"""Characters that are not part of the language, and what was meant by them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+
+
+def instead(char: str, known: Mapping[str, str], alike: Mapping[str, str]) -> str | None:
+    r"""Return what to do about a character; None if that is unclear.
+
+    Args:
+        char: The character.
+        known: Advice on characters that are known.
+        alike: The Latin letters that letters of other alphabets look like.
+
+    >>> instead("\uff0c", {}, {}), instead("\u0445", {}, {"\u0445": "x"})
+    ('write the plain `,`', 'write the plain `x`')
+    >>> instead("\u200b", {}, {}), instead("\u3000", {}, {})
+    ('remove it: this character is invisible', 'write a plain space')
+    """
+    if char in known:
+        return known[char]
+    plain = alike.get(char) or unicodedata.normalize("NFKC", char)
+    if unicodedata.category(char) == "Cf":
+        return "remove it: this character is invisible"
+    if plain == " ":
+        return "write a plain space"
+    if plain != char and plain.isascii() and plain.isprintable():
+        return f"write the plain `{plain}`"
+    return "names are written with the letters a to z, digits and `_`" if char.isalpha() else None
