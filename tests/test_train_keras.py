@@ -161,21 +161,24 @@ def batches(module: Any, examples: Any, start: int, end: int, **devices: int) ->
     return [labels.numpy().tolist() for _, labels in dataset]
 
 
-def test_devices_share_each_batch(imported: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("line", ["{ flip }", "{ center_crop }", None])
+def test_devices_share_each_batch(line: str | None, imported: Callable[..., Any]) -> None:
     """A run that begins in the middle of an epoch sees what one from the start sees there."""
-    module = imported(spec(GREY, train="{ flip }"))
+    lines = {"train": line} if line else {}
+    module = imported(spec(GREY, drop=[] if line else ["train"], **lines))
     examples = module.Examples(np.zeros((20, 8, 8), "uint8"), np.arange(20))
-    whole = batches(module, examples, 0, 7)
-    for epoch in (0, 1):
+    whole = batches(module, examples, 0, 72)
+    assert len(whole) == 72
+    for epoch in range(24):
         seen = module.order(epoch, 20, 7).tolist()
         assert [*chain(*whole[3 * epoch : 3 * epoch + 3])] == seen[:18]
-    assert batches(module, examples, 4, 7) == whole[4:]
+    assert batches(module, examples, 4, 72) == whole[4:]
 
     counts = {"num_input_pipelines": 3, "num_replicas_in_sync": 6}
     shares = [
-        batches(module, examples, 4, 7, input_pipeline_id=number, **counts) for number in range(3)
+        batches(module, examples, 4, 72, input_pipeline_id=number, **counts) for number in range(3)
     ]
-    for step in range(3):
+    for step in range(68):
         devices = [shares[machine][2 * step + device] for machine in range(3) for device in (0, 1)]
         assert {len(share) for share in devices} == {1}
         assert [*chain(*devices)] == whole[4 + step]
