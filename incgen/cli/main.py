@@ -117,7 +117,7 @@ def run(command: click.Command, arguments: Sequence[str] | None, program: str) -
     """Run a command and exit with its code; report a user's mistake in one line."""
     # A command is short and nearly everything it allocates lives until its end, so frequent garbage
     # collection would only cost time: a tenth of a build.
-    gc.set_threshold(100_000, 50, 50)
+    gc.set_threshold(300_000, 50, 50)
     with as_exceptions():
         code = _run(command, arguments, program)
         gc.freeze()  # the process is ending, so a final collection would be wasted

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from incgen.base.diagnostics import Note
+from incgen.base.frozen import dataclass
 from incgen.graph.nodes import Use
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 from incgen.base.diagnostics import Code, counted
+from incgen.base.frozen import dataclass
 from incgen.language.initializers import DEFAULT_KERNEL, Initializer, WeightKind, fans
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any, Final
 
+from incgen.base.frozen import dataclass
 from incgen.base.resources import folder
 from incgen.language.ops import OPS
 from incgen.language.signatures import Kind, Signature, Takes

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
+
+from incgen.base.frozen import dataclass
 
 
 class Kind(Enum):

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NoReturn, TypeAlias
 
 from incgen.base.diagnostics import Code, Refused, Reporter, counted, listed, near
+from incgen.base.frozen import dataclass
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import EvaluationError, Value

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from incgen.base.diagnostics import Code, clipped, near
+from incgen.base.frozen import dataclass
 from incgen.base.resources import folder
 from incgen.language import elsewhere
 from incgen.language.arithmetic import FUNCTIONS

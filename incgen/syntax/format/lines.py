@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
+from incgen.base.frozen import dataclass
 from incgen.syntax.tokens import Kind, Token, joins, tokens_of_line
 
 INDENT = 4

@@ -8,9 +8,10 @@ has a line of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 
+from incgen.base.frozen import dataclass
 from incgen.graph.changes import Dropped, FoldedNorm, FoldedScale
 from incgen.graph.nodes import Deployment, Graph
 from incgen.language.expressions import Literal

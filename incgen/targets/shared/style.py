@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from incgen.base.frozen import dataclass
 
 
 class TemplateError(Exception):

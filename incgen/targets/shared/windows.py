@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from incgen.base.frozen import dataclass
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.targets.shared.values import (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from incgen.base.frozen import dataclass
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
+from incgen.base.frozen import dataclass
 from incgen.language import expressions as ex
 from incgen.targets.shared.code import (
     Applied,
