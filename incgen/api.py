@@ -17,8 +17,8 @@ from incgen.base.diagnostics import (
     Reporter,
     SpecError,
     listed,
-    near,
 )
+from incgen.base.help import near
 from incgen.base.modules import import_source
 from incgen.compiling import (
     Parameters,

@@ -19,8 +19,8 @@ from incgen.base.diagnostics import (
     SpecError,
     clipped,
     listed,
-    near,
 )
+from incgen.base.help import near
 from incgen.graph.elaborate import elaborate
 from incgen.graph.nodes import Graph
 from incgen.graph.remedies import with_remedies

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from incgen.base.diagnostics import clipped, listed, near
+from incgen.base.diagnostics import clipped, listed
+from incgen.base.help import near
 from incgen.compiling import RequestError
 from incgen.graph.nodes import Graph
 

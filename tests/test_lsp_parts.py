@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from incgen.api import check
 from incgen.base.diagnostics import Diagnostic
-from incgen.base.source import SourceFile
+from incgen.base.help import Edit, edits_of
+from incgen.base.source import SourceFile, Span
 from incgen.cli.main import main
 from incgen.lsp.alignment import Alignment
-from incgen.lsp.analysis import Fix, analyse
+from incgen.lsp.analysis import analyse
 from incgen.lsp.context import context_at
-from incgen.lsp.fixes import fixes
 from incgen.lsp.positions import Places
 from incgen.syntax import parser
 from incgen.syntax.tokens import Kind, keywords, tokens
@@ -198,22 +198,45 @@ LONG = {"unknown-op_long_line"}
 HELPED = [path for path in INPUTS if "help: " in path.with_suffix(".err").read_text("utf-8")]
 
 
-def mended(stem: str) -> Iterator[tuple[Diagnostic, list[Fix], str]]:
-    """Yield the faults of an input that have help, the fixes of each, and the text."""
+def mended(stem: str) -> Iterator[tuple[Diagnostic, Edit, str]]:
+    """Yield the faults of an input that have help, each edit of that, and the text with it."""
     path = ROOT / "tests/errors" / f"{stem}.inc"
     text = path.read_text("utf-8")
-    before = analyse(path, text, {})
-    for fault in before.diagnostics:
-        if fault.help:
-            found = fixes(fault, before, lambda other: analyse(path, other, {}), math.inf)
-            yield fault, found, text
+    for fault in analyse(path, text, {}).diagnostics:
+        for edit in edits_of(fault.help):
+            assert fault.span is not None
+            if fault.span.source.text != text:  # of a file that it uses
+                continue
+            new = text
+            changes = [(change.at(fault.span), change.text) for change in edit.changes]
+            for place, piece in sorted(changes, key=lambda c: c[0].start, reverse=True):
+                new = new[: place.start] + piece + new[place.end :]
+            yield fault, edit, new
 
 
 @pytest.mark.parametrize("stem", [p.stem for p in HELPED if p.stem not in LONG])
 def test_what_is_advised_is_a_fix(stem: str) -> None:
-    without = [fault.headline for fault, found, _ in mended(stem) if not found]
+    path = ROOT / "tests/errors" / f"{stem}.inc"
+    fixed = [fault for fault, _, _ in mended(stem)]
+    faults = analyse(path, path.read_text("utf-8"), {}).diagnostics
+    without = [fault.headline for fault in faults if fault.help and fault not in fixed]
 
     assert bool(without) == (stem in UNMENDED), without
+
+
+@pytest.mark.parametrize("stem", [p.stem for p in HELPED if p.stem not in LONG])
+def test_a_fix_mends_its_fault(stem: str) -> None:
+    path = ROOT / "tests/errors" / f"{stem}.inc"
+
+    def places(text: str, message: str) -> list[int]:
+        faults = analyse(path, text, {}).diagnostics
+        return [fault.span.start for fault in faults if fault.span and fault.message == message]
+
+    for fault, edit, text in mended(stem):
+        before, after = (places(t, fault.message) for t in (path.read_text("utf-8"), text))
+
+        assert fault.span is not None
+        assert len(after) < len(before) or fault.span.start not in after, edit
 
 
 #: A fix of an input: its title, and the line of a difference that it takes out and puts in.
@@ -239,7 +262,7 @@ FIXED = [
         "a: conv 3x3 (channels * 2) pad=half",
     ),
     ("syntax_parameter_with_type", "Write `classes = 10`", "network n(classes = 10) {"),
-    ("syntax_no_function", "Write `round`", "a: conv 3x3 (round(8.5) + 1)"),
+    ("syntax_no_function", "Write `round(`", "a: conv 3x3 (round(8.5) + 1)"),
     ("syntax_label_in_chain", "Begin a new line", "depthwise_conv: depthwise_conv 3x3 -> relu"),
     ("bad-window_spaces_and_values", "Write `5x5/2`", "a: conv 5x5/2 64"),
     ("bad-character_framework", "Write `same`", "d: conv 3x3 64 pad=same"),
@@ -270,13 +293,13 @@ FIXED = [
 @pytest.mark.parametrize(("stem", "title", "line"), FIXED)
 def test_a_fix_is_what_was_meant(stem: str, title: str, line: str) -> None:
     """It changes what the fault is about, and keeps the rest of the line."""
+    before = (ROOT / "tests/errors" / f"{stem}.inc").read_text("utf-8").split("\n")
     changed = {
         new.strip()
-        for _, found, text in mended(stem)
-        for fix in found
-        if fix.title == title
-        for new in fix.applied(text).split("\n")
-        if new not in text.split("\n")
+        for fault, edit, text in mended(stem)
+        if edit.called(cast(Span, fault.span)) == title
+        for new in text.split("\n")
+        if new not in before
     }
 
     assert line in changed

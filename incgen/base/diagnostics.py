@@ -7,7 +7,6 @@ A stage collects `Diagnostic`s in a `Reporter` and ends with `Reporter.stop_on_e
 
 from __future__ import annotations
 
-import itertools
 import json
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -25,8 +24,6 @@ MAX_ERRORS = 100
 _MAX_LINE = 110
 #: How many characters before the span are then shown.
 _BEFORE = 40
-#: How many names an unknown one is compared with; comparing takes time.
-_MAX_NEAR = 1000
 _TAB = "    "
 #: Characters that move the cursor, change colours or reverse the text of a terminal.
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Zl", "Zp"})
@@ -235,20 +232,6 @@ class Reporter:
         """Raise everything recorded as a `SpecError` if it includes an error."""
         if self.failed:
             raise SpecError(self.diagnostics)
-
-
-def near(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
-    """Return a help line that offers up to three names at least as similar as `alike`: 0 to 1."""
-    known = list(known)
-    if same := [word for word in known if word.lower() == name.lower()]:
-        return f"did you mean {listed(same[:3], 'or')}?"
-    # Names whose lengths differ by half cannot reach the cutoff, and comparing takes time.
-    similar = {word for word in known if 3 * len(word) <= 7 * len(name) <= 17 * len(word)}
-    candidates = itertools.islice(sorted(similar), _MAX_NEAR)
-    import difflib  # not needed for a correct spec
-
-    matches = difflib.get_close_matches(name, candidates, n=3, cutoff=alike)
-    return f"did you mean {listed(matches, 'or')}?" if matches else None
 
 
 def counted(count: int, what: str) -> str:

@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from incgen.base.diagnostics import Code, near
+from incgen.base.diagnostics import Code
+from incgen.base.help import near
 from incgen.cli import completing
 from incgen.cli.options import OK, examples
 from incgen.cli.pages import Page

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from incgen.base.diagnostics import clipped, listed, near
+from incgen.base.diagnostics import clipped, listed
+from incgen.base.help import near
 from incgen.draw.colours import THEMES
 from incgen.graph.frames import prefixes
 from incgen.graph.nest import Aside, Body, Repeated, Used, parts

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import assert_never
 
 from incgen.base.diagnostics import Code, Note, Refused, Reporter
+from incgen.base.help import Help, add
 from incgen.base.source import Span
 from incgen.graph.bounds import MAX_REPEAT, MAX_SIZE, Bounds, TooLargeError
 from incgen.graph.evaluation import Evaluator
@@ -32,6 +33,7 @@ from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.resolve import definitions as df
 from incgen.resolve.arguments import count_fault
+from incgen.syntax.edits import last_line, named, or_preset
 
 #: The most different values, or shapes before and after something, that are noted.
 _NOTED = 50
@@ -93,7 +95,8 @@ class _Builder:
         last = next((s for s in reversed(network.body.steps) if isinstance(s, df.Step)), None)
         if last is None:
             message = "the network has heads and nothing else"
-            help_ = "write `identity` if the input is the output"
+            line = last_line(network.body.span, "identity")
+            help_: str = Help("write `identity` if the input is the output", line)
             self.report.refuse(Code.EMPTY_BODY, network.body.span, message, help=help_)
         name = last.label or "output"
         if name in heads:
@@ -331,7 +334,13 @@ class _Builder:
                 notes, place = (head, *uses_of(use.outer)), use.span
             if fault.code in (Code.WINDOW_TOO_LARGE, Code.WRONG_RANK):
                 notes = (Note(f"its input: {history(self.nodes, value)}"), *notes)
-            self.report.refuse(fault.code, place, str(fault), notes=notes, help=fault.help)
+            help_ = fault.help
+            if fault.code is Code.MUST_SAY and help_ is not None:
+                help_ = or_preset(help_, place)
+            given_ = (use.given if use else call.args).get(fault.argument)
+            if isinstance(help_, Help) and isinstance(given_, ex.Expression) and given_.span:
+                help_ = help_.of(named(given_.span))
+            self.report.refuse(fault.code, place, str(fault), notes=notes, help=help_)
         said = call.said | (frame.forwarded or {}).keys() if call.forwards else call.said
         path = join_key(frame.prefix, call.name)
         weights = tensors(op.name, args, shape) if op.weighted else ()
@@ -360,5 +369,8 @@ def _warn_of_even_window(node: Node, before: Shape, report: Reporter) -> None:
             f"`{node.op} {window}` pads its even window by half on each side: "
             f"{before.height}x{before.width} becomes {after.height}x{after.width}",
             notes=uses_of(node.use),
-            help="write `pad=valid` for no padding, or `pad=half` if it is intended",
+            help=Help(
+                "write `pad=valid` for no padding, or `pad=half` if it is intended",
+                *add("pad=valid", "pad=half"),
+            ),
         )

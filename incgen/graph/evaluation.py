@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from incgen.base.diagnostics import Note, Reporter, near
+from incgen.base.diagnostics import Note, Reporter
+from incgen.base.help import near
 from incgen.base.source import Span
 from incgen.graph.frames import Frame, Given, given, uses_of
 from incgen.graph.shapes import Arguments, Shape, Window

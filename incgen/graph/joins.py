@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from incgen.base.diagnostics import Code, Note, Reporter
+from incgen.base.help import Change, Edit, Help, add, put
 from incgen.base.source import Span
 from incgen.graph.frames import uses_of
 from incgen.graph.nodes import Node, Use
@@ -74,6 +75,9 @@ def refuse_mismatch(
         came = history(nodes, results[index])
         notes.append(Note(f"{name}: {came}", _branch_span(step)))
     how, help_ = difference(element.kind, first, second)
+    if element.kind != "concat" and first.is_map != second.is_map:
+        dense = f"dense {(first if first.is_map else second).channels}"
+        help_ = Help(help_, *_ended(nodes, results[pair[first.is_map]], dense))
     report.refuse(
         Code.SHAPE_MISMATCH,
         notes[1].span,
@@ -85,13 +89,23 @@ def refuse_mismatch(
     )
 
 
+def _ended(nodes: Sequence[Node], value: int, dense: str) -> tuple[Edit, ...]:
+    """Return the edit that ends a branch with a `dense`, in place of its last one."""
+    last = node = nodes[value]
+    while node.op != "dense" and node.inputs and nodes[node.inputs[0]].shape == node.shape:
+        node = nodes[node.inputs[0]]
+    if node.op == "dense":
+        return put(dense, over=node.span)
+    return add(f"-> {dense}", behind=last.span)
+
+
 def _outer_channels_help(
     node: Node, nodes: Sequence[Node], kind: str, other: Shape, use: Use | None
-) -> str | None:
+) -> Help | None:
     """Return what to type if `channels` was meant to be those outside the branch."""
     while node.inputs and node.op not in ("dense", "conv"):
         node = nodes[node.inputs[0]]
-    written = re.fullmatch(r"(dense|conv \S+) channels\b.*", node.span.text)
+    written = re.match(r"(dense|conv \S+) (channels)\b", node.span.text)
     if kind == "concat" or written is None or use is None:
         return None
     if node.use is not use or node.shape.channels == other.channels:
@@ -103,9 +117,17 @@ def _outer_channels_help(
     if name is None:
         return None
     head = ", ".join([*(formal.span.text for formal in block.parameters), f"{name} = channels"])
+    source, end = block.span.source, block.span.end
+    old = re.compile(r"[ \t]*\([^()]*\)").match(source.text, end)
+    start = node.span.start + written.start(2)
+    changes = (
+        Change(f"({head})", Span(source, end, old.end() if old else end)),
+        Change(name, Span(source, start, start + len("channels"))),
+    )
     inside = f"`channels` is {node.shape.channels} there, that of the input of `{node.op}`"
     instead = f"name the outer ones, `block {block.name}({head})`, and write"
-    return f"{inside}; {instead} `{written[1]} {name}`"
+    call = f"{written[1]} {name}"
+    return Help(f"{inside}; {instead} `{call}`", Edit(changes, f"Write `{call}`"))
 
 
 def _branch_span(step: df.Step) -> Span:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from incgen.base.diagnostics import Diagnostic, Severity
+from incgen.base.help import Help, edits_of
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
@@ -43,7 +44,8 @@ def with_remedies(
             fewer = _errors(others) < _errors(faults)
             if fewer and not any(_is_same(fault, other) for other in others):
                 help_ = f"`{setting(name, not value)}` leaves it out"
-                fault = replace(fault, help=f"{fault.help}; {help_}" if fault.help else help_)
+                both = f"{fault.help}; {help_}" if fault.help else help_
+                fault = replace(fault, help=Help(both, *edits_of(fault.help)))
                 break
         result.append(fault)
     return result

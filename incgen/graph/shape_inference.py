@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from incgen.base.diagnostics import Code, counted, listed
+from incgen.base.help import Help, add, put, write
 from incgen.graph.shapes import Arguments, Borders, Fault, Shape, Window, borders, sides, spatial
 from incgen.language.signatures import Formula, Op, Takes, windows
 
@@ -61,9 +62,10 @@ def _wrong_rank(op: Op, args: Arguments, shape: Shape) -> Fault:
     message = f"`{op.name}` needs {op.takes.value}, but its input is a vector of {shape}"
     help_ = "put it before whatever makes a vector: a global pooling, `flatten` or `dense`"
     if op.name == "conv" and args.window.kernel == (1, 1):
-        help_ = f"write `dense {args['channels']}`, which is what a 1x1 `conv` is on a vector"
-    elif op.name.startswith("global_") or op.name == "adaptive_avg_pool":
-        help_ = "leave it out: a vector has no height and width"
+        why = ", which is what a 1x1 `conv` is on a vector"
+        return Fault(Code.WRONG_RANK, message, write(f"dense {args['channels']}", why=why))
+    if op.name.startswith("global_") or op.name == "adaptive_avg_pool":
+        help_ = Help("leave it out: a vector has no height and width", *put(""))
     return Fault(Code.WRONG_RANK, message, help_)
 
 
@@ -87,10 +89,13 @@ def _check_divisors(op: Op, args: Arguments, shape: Shape) -> None:
                 message = f"`{argument.name}` of `{op.name}` is {number}, which does not divide its"
                 divisors = [str(d) for d in range(2, min(common, 256) + 1) if common % d == 0]
                 both = " and ".join(dict.fromkeys(map(str, sizes)))
-                help_ = f"{both} can be divided by {listed(divisors[:8], 'or')}"
+                name_ = "" if argument.positional else f"{argument.name}="
+                edits = put(*(f"{name_}{divisor}" for divisor in divisors[:8]))
+                help_ = Help(f"{both} can be divided by {listed(divisors[:8], 'or')}", *edits)
                 if not divisors:
-                    help_ = f"only 1 divides {both}: leave `{argument.name}` out"
-                raise Fault(Code.GROUPS, f"{message} {size} {_DIVIDED[name]}", help_)
+                    help_ = Help(f"only 1 divides {both}: leave `{argument.name}` out", *put(""))
+                message += f" {size} {_DIVIDED[name]}"
+                raise Fault(Code.GROUPS, message, help_, argument.name)
 
 
 def _moved(op: Op, args: Arguments, shape: Shape) -> tuple[tuple[int, int], Arguments]:
@@ -118,7 +123,7 @@ def _rounded_up(op: Op, args: Arguments, around: Borders) -> bool:
 def _strided(window: Window) -> Fault:
     message = f"`adaptive_avg_pool` takes the size of its output, which has no stride: {window}"
     high, wide = window.kernel
-    return Fault(Code.BAD_WINDOW, message, f"write `adaptive_avg_pool {high}x{wide}`")
+    return Fault(Code.BAD_WINDOW, message, write(f"adaptive_avg_pool {high}x{wide}"))
 
 
 def _borders(name: str, args: Arguments, shape: Shape) -> Borders:
@@ -133,5 +138,4 @@ def _borders(name: str, args: Arguments, shape: Shape) -> Borders:
 
 def _must_say(name: str, argument: str, why: str, form: str) -> Fault:
     message = f"`{name}` {why} must state `{argument}`: the frameworks disagree on it"
-    help_ = f"write `{form}`, or begin the file with `numerics caffe`, `torch` or `tf`"
-    return Fault(Code.MUST_SAY, message, help_)
+    return Fault(Code.MUST_SAY, message, Help(f"write `{form}`", *add(form)))

@@ -125,9 +125,12 @@ _CONCERNED = {
 class Fault(Exception):
     """An op cannot take this shape; the message says why, in numbers."""
 
-    def __init__(self, code: Code, message: str, help: str | None = None) -> None:
+    def __init__(
+        self, code: Code, message: str, help: str | None = None, argument: str = ""
+    ) -> None:
+        """Describe the fault; the edits of `help` may be for one argument of the call."""
         super().__init__(message)
-        self.code, self.help = code, help
+        self.code, self.help, self.argument = code, help, argument
         self.concerns: tuple[str, ...] = _CONCERNED[code]
 
 

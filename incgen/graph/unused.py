@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from incgen.base.diagnostics import Code, Reporter
+from incgen.base.help import Help, put
 from incgen.graph.frames import uses_of
 from incgen.graph.nodes import Node
 from incgen.resolve import definitions as df
@@ -31,7 +32,7 @@ def report_unused(
             report.error(Code.UNUSED, node.span, message, notes=uses_of(node.use), help=help_)
 
 
-def _help(node: Node, network: df.Definition) -> str:
+def _help(node: Node, network: df.Definition) -> Help:
     """Return advice for an unused value: one of the network's own can be made an output."""
     use, place = node.use, node.span
     while use is not None:
@@ -40,8 +41,10 @@ def _help(node: Node, network: df.Definition) -> str:
         inside = step.span.start <= place.start and place.end <= step.span.end
         if inside and isinstance(step, df.Step) and step.label is not None:
             layers = step.span.text.partition(":")[2].strip()
-            layers = layers if len(layers) <= 60 and "\n" not in layers else "..."
-            head = f"`aux {step.label} {{ {layers} }}`"
+            shown = layers if len(layers) <= 60 and "\n" not in layers else "..."
             where = "in PyTorch and Flax for training only"
-            return f"make it an output, {head} ({where}), or remove it"
-    return "remove it, or join it with what follows"
+            return Help(
+                f"make it an output, `aux {step.label} {{ {shown} }}` ({where}), or remove it",
+                *put(f"aux {step.label} {{ {layers} }}", "", over=step.span),
+            )
+    return Help("remove it, or join it with what follows", *put(""))

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, Final
 
 from incgen.base.frozen import dataclass
+from incgen.base.help import Help, offered, put
 from incgen.base.resources import folder
 from incgen.language.ops import OPS
 from incgen.language.signatures import Kind, Signature, Takes
@@ -60,10 +61,13 @@ def called() -> Mapping[str, str]:
 
 
 @cache
-def lacked() -> Mapping[str, str]:
+def lacked() -> Mapping[str, Help]:
     """Return what to do without an op that the language lacks, by its names elsewhere."""
-    rows = _table()["lacking"]
-    return {word: row["help"] for row in rows for word in row["words"].split()}
+    lacked = {}
+    for row in _table()["lacking"]:
+        help_ = Help(row["help"], *put("")) if row.get("leave_out") else offered(row["help"])
+        lacked.update(dict.fromkeys(row["words"].split(), help_))
+    return lacked
 
 
 @cache
@@ -131,7 +135,7 @@ def called_here(name: str) -> str | None:
     return None if of_map and dimensions in ("1", "3") else here  # maps have two
 
 
-def lacking(name: str) -> str | None:
+def lacking(name: str) -> Help | None:
     """Return advice for an op that the language lacks; "" if there is none, None if unknown.
 
     >>> lacking("Upsample") == lacking("upsampling2d"), lacking("softplus"), lacking("conv")
@@ -141,7 +145,7 @@ def lacking(name: str) -> str | None:
     rest, dimensions = _without_dimensions(plain)
     advice = lacked().get(plain, lacked().get(rest))
     if advice is None and dimensions in ("1", "3") and (rest in _OURS or rest in called()):
-        return ""
+        return Help("")
     return advice
 
 
@@ -170,9 +174,9 @@ def made_of_ops(name: str, known: Collection[str]) -> str | None:
     return " -> ".join(parts) if len(parts) > 1 else None
 
 
-def body_help(name: str) -> str | None:
+def body_help(name: str) -> Help | None:
     """Return what to type for another tool's word before a body; None if unknown."""
     here = called_here(name)
     if here in JOINS:
-        return f"here it is called `{here}`: write `{here} {{`"
+        return Help(f"here it is called `{here}`: write `{here} {{`", *put(here))
     return lacking(name) or None

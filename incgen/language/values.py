@@ -10,7 +10,8 @@ import numbers
 import operator
 from typing import Any
 
-from incgen.base.diagnostics import clipped, near
+from incgen.base.diagnostics import clipped
+from incgen.base.help import near
 from incgen.language.arithmetic import MAX_NUMBER, Value
 from incgen.language.ops import ACTIVATIONS, WORDS
 from incgen.language.printing import spec_value

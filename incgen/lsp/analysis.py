@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -21,20 +21,6 @@ from incgen.syntax.loader import LoadedFile, load_around_faults
 
 
 @dataclass(frozen=True)
-class Fix:
-    """One edit that mends a fault."""
-
-    title: str
-    start: int
-    end: int
-    text: str
-
-    def applied(self, text: str) -> str:
-        """Return a text with the edit."""
-        return text[: self.start] + self.text + text[self.end :]
-
-
-@dataclass(frozen=True)
 class Analysis:
     """The analysis of one version of a spec."""
 
@@ -44,8 +30,6 @@ class Analysis:
     diagnostics: tuple[Diagnostic, ...]  #: Those of `incgen check`, but for what targets refuse
     graph: Graph | None  #: None if there are errors, or no network
     parsed: bool = True  #: Whether all of it and of what it uses could be read
-    #: What mends its faults, as far as that has been looked for
-    mending: dict[Diagnostic, list[Fix]] = field(default_factory=dict, compare=False)
 
     @cached_property
     def names(self) -> Names:

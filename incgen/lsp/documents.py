@@ -17,8 +17,7 @@ from typing import TypeVar
 
 from incgen.base.diagnostics import Diagnostic
 from incgen.base.source import SourceFile
-from incgen.lsp.analysis import Analysis, Fix, analyse
-from incgen.lsp.fixes import fixes
+from incgen.lsp.analysis import Analysis, analyse
 from incgen.lsp.positions import Places, path_of
 from incgen.lsp.view import View
 
@@ -26,10 +25,6 @@ _T = TypeVar("_T")
 #: How long nothing must be typed before an analysis begins (seconds): as long as the last one took,
 #: within these bounds. People notice a delay from about a tenth of a second.
 _QUIET = (0.05, 0.4)
-#: How long what mends a fault may be looked for (seconds), since each trial is an analysis.
-_BUDGET = 2.0
-#: For how many faults that is done before anybody asks.
-_AHEAD = 3
 
 
 @dataclass
@@ -46,7 +41,7 @@ class Document:
     took: float = 0.0  #: How long the last analysis took (seconds)
     stale: bool = False  #: Whether other files have changed since the last analysis
     task: asyncio.Task[None] | None = None  #: The analysis that waits or runs
-    #: What is looked for once it is analysed: what mends its faults, and what targets refuse
+    #: What is looked for once it is analysed: what targets refuse
     following: asyncio.Task[None] | None = None
     #: Set whenever an analysis is finished
     done: asyncio.Event = field(default_factory=asyncio.Event)
@@ -140,17 +135,6 @@ class Documents:
         pool = self._targets if targets else self._analyses
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
-    async def mending(self, document: Document, analysis: Analysis, fault: Diagnostic) -> list[Fix]:
-        """Return what mends a fault of an analysis, which is looked for once."""
-        if fault not in analysis.mending:
-            path, texts, deadline = document.path, self.texts(), time.monotonic() + _BUDGET
-
-            def look() -> list[Fix]:
-                return fixes(fault, analysis, lambda text: analyse(path, text, texts), deadline)
-
-            analysis.mending[fault] = await self.apart(look)
-        return analysis.mending[fault]
-
     def _view(self, document: Document, analysis: Analysis) -> View:
         source = analysis.source
         if source.text != document.text:
@@ -181,9 +165,7 @@ class Documents:
         document.following = asyncio.get_running_loop().create_task(rest)
 
     async def _look(self, document: Document, analysis: Analysis) -> None:
-        """Look for what mends the first faults, and tell what targets refuse."""
-        for fault in analysis.diagnostics[:_AHEAD]:
-            await self.mending(document, analysis, fault)
+        """Tell what targets refuse."""
         refused = await self.apart(analysis.refused, targets=True)
         if refused and document.analysis is analysis and document.is_current:
             self._listener(document, refused)

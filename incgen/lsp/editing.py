@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator, Sequence
 
 from lsprotocol import types as lsp
 
 from incgen.api import find_targets
 from incgen.base.diagnostics import SpecError
+from incgen.base.help import Edit, edits_of
+from incgen.base.source import Span
 from incgen.graph.nodes import Graph
-from incgen.lsp.analysis import Fix
 from incgen.lsp.diagnostics import one
 from incgen.lsp.formatting import formatted
 from incgen.lsp.navigation import files_with
@@ -20,8 +21,6 @@ from incgen.lsp.view import View
 
 #: Our commands: the generated source of a document for a target, and its drawing as SVG.
 SOURCE, DRAWING = "incgen.source", "incgen.drawing"
-#: For how long one request looks for what mends further faults (seconds).
-_BUDGET = 2.0
 
 
 def register(server: Server) -> None:
@@ -97,14 +96,11 @@ def _mend(server: Server) -> None:
         view = await documents.current(params.text_document.uri)
         if view is None:
             return None
-        uri, document = params.text_document.uri, documents.get(params.text_document.uri)
-        assert document is not None
-        fixes, deadline = list[lsp.CodeAction](), time.monotonic() + _BUDGET
+        uri, fixes = params.text_document.uri, list[lsp.CodeAction]()
         for fault in view.analysis.diagnostics:
             shown = one(fault, view.analysis, view.places)
-            if _touch(shown.range, params.range) and time.monotonic() < deadline:
-                mending = await documents.mending(document, view.analysis, fault)
-                fixes += [_action(fix, shown, len(mending) == 1, view, uri) for fix in mending]
+            if fault.span is not None and _touch(shown.range, params.range):
+                fixes += _actions(edits_of(fault.help), fault.span, shown, view, uri)
         return fixes
 
 
@@ -113,15 +109,21 @@ def _touch(one: lsp.Range, other: lsp.Range) -> bool:
     return one.start.line <= other.end.line and other.start.line <= one.end.line
 
 
-def _action(fix: Fix, fault: lsp.Diagnostic, only: bool, view: View, uri: str) -> lsp.CodeAction:
-    edit = lsp.TextEdit(view.places.range(fix.start, fix.end), fix.text)
-    return lsp.CodeAction(
-        fix.title,
-        lsp.CodeActionKind.QuickFix,
-        diagnostics=[fault],
-        is_preferred=only,
-        edit=lsp.WorkspaceEdit(changes={uri: [edit]}),
-    )
+def _actions(
+    edits: Sequence[Edit], span: Span, fault: lsp.Diagnostic, view: View, uri: str
+) -> Iterator[lsp.CodeAction]:
+    """Yield the edits of a help, unless they are of another file."""
+    for edit in edits:
+        changes = [(change.at(span), change.text) for change in edit.changes]
+        if all(place.source == view.analysis.source for place, _ in changes):
+            edited = [lsp.TextEdit(view.places.of(place), text) for place, text in changes]
+            yield lsp.CodeAction(
+                edit.called(span),
+                lsp.CodeActionKind.QuickFix,
+                diagnostics=[fault],
+                is_preferred=len(edits) == 1,
+                edit=lsp.WorkspaceEdit(changes={uri: edited}),
+            )
 
 
 def _make(server: Server) -> None:

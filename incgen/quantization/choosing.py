@@ -14,7 +14,8 @@ from fnmatch import fnmatchcase
 
 import onnx
 
-from incgen.base.diagnostics import clipped, near
+from incgen.base.diagnostics import clipped
+from incgen.base.help import near
 from incgen.quantization.errors import QuantizeError
 
 #: The operators of layers with weights.

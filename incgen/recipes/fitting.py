@@ -9,10 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 from incgen.base.diagnostics import Code, Note, Reporter, listed
+from incgen.base.help import Help, add, put, write
 from incgen.base.source import Span
 from incgen.graph.nodes import Graph, Node
 from incgen.recipes import recipe as rp
 from incgen.recipes.resolve import Resolved
+from incgen.syntax.edits import first_line
 
 #: The fewest examples whose statistics are of use to batch normalisation. Wu & He,
 #: arXiv:1803.08494, figure 1: the error rises steeply below 8.
@@ -53,6 +55,18 @@ class _Fit:
         """Warn of a trap, at the line of a setting."""
         self.report.warning(Code.TRAP, self.places.get(key, self.name), message, help=help)
 
+    def stated(self, key: str, line: str, why: str) -> Help:
+        """Return the help to write a setting in another way, or to add it."""
+        edits = put(line) if key in self.places else (first_line(self.name, line),)
+        return Help(f"write `{line}`{why}", *edits)
+
+    def written(self, key: str, pattern: str) -> Span:
+        """Return the place of a part of a setting."""
+        place = self.places[key]
+        found = re.search(pattern, place.text)
+        start, end = found.span() if found else (0, len(place.text))
+        return Span(place.source, place.start + start, place.start + end)
+
     def network(self) -> None:
         """Refuse a network whose outputs are not logits, or whose input is not an image."""
         graph, (main, *_) = self.graph, self.graph.outputs
@@ -82,7 +96,9 @@ class _Fit:
             self.refuse("train", message, "train it by a program of your own", note)
         elif not pixels.described:
             message = "the network does not say what its pixels are, so images cannot be scaled"
-            self.refuse("train", message, "write `range=[0, 1]` on its `input` line", note)
+            edits = add("range=[0, 1]", behind=pixels.span)
+            help_ = Help("write `range=[0, 1]` on its `input` line", *edits)
+            self.refuse("train", message, help_, note)
 
     def loss(self) -> rp.Loss:
         """Return the loss with a weight for heads; it must be stated if there are any."""
@@ -90,8 +106,8 @@ class _Fit:
         if heads and loss.heads is None:
             message = f"the network has {listed(heads)}, whose loss needs a weight"
             stated = self.places["loss"].text if "loss" in self.places else "loss cross_entropy"
-            help_ = f"write `{stated} heads=0.3`, GoogLeNet's weight (arXiv:1409.4842)"
-            self.refuse("loss", message, help_)
+            why = ", GoogLeNet's weight (arXiv:1409.4842)"
+            self.refuse("loss", message, self.stated("loss", f"{stated} heads=0.3", why))
         if not heads and loss.heads is not None:
             self.warn("loss", "`heads` weighs the loss of auxiliary heads, and there are none")
         return replace(loss, heads=loss.heads or 0.0)
@@ -111,13 +127,17 @@ class _Fit:
                 if args["size"] != side.height:
                     message = f"`{transform.name}` makes {args['size']} pixels, but the input"
                     message += f" has {side.height}"
-                    self.refuse(key, message, "leave the size out")
+                    over = self.written(key, rf"{transform.name}\s+\d+")
+                    help_ = Help("leave the size out", *put(transform.name, over=over))
+                    self.refuse(key, message, help_)
             self._colours(key, transform, args)
             done.append(rp.Transform(transform.name, args))
         resize = next((t for t in transforms if t.name == "resize"), None)
         if resize and not sized:
             message = "`resize` keeps the shape of an image; a crop must follow"
-            self.refuse(key, message, f"write `resize {resize.args['size']} -> center_crop`")
+            over = self.written(key, r"resize\s+\d+")
+            crop = f"resize {resize.args['size']} -> center_crop"
+            self.refuse(key, message, write(crop, over=over))
         self._order(key, done)
         return tuple(done)
 
@@ -164,7 +184,7 @@ class _Fit:
             if length.unit == "steps" and length.count < memory:
                 message = f"the average remembers {memory:g} steps, more than the training has"
                 message += ", so that its first weights stay in it"
-                self.warn("average", message, f"write `average {average.decay:g} ramp=true`")
+                self.warn("average", message, write(f"average {average.decay:g} ramp=true"))
 
     def _warn_of_long_warmup(self) -> None:
         """Warn of a warm-up that does not end before the training."""
@@ -184,7 +204,7 @@ class _Fit:
         rise = [f"warmup {shorter:g} {length.unit}{start}"] if shorter < length.count else []
         parts = re.split(r"\s*->\s*", re.sub(r"\s*#.*", "", self.places["rate"].text))
         schedule = [part for part in parts[1:] if not part.startswith("warmup")]
-        self.warn("rate", message, f"write `{' -> '.join([parts[0], *rise, *schedule])}`")
+        self.warn("rate", message, write(" -> ".join([parts[0], *rise, *schedule])))
 
     def _warn_of_coupled_decay(self, adam: rp.Adam) -> None:
         """Warn of decay in a loss whose gradients Adam rescales."""
@@ -192,11 +212,11 @@ class _Fit:
         if self.recipe.l2 or (own and self.recipe.l2 is None):
             key = "l2" if self.recipe.l2 else "optimizer"
             message = "Adam divides the gradient of `l2` by its own size, so it hardly decays"
-            help_ = "write `l2 0`"
+            why = ""
             if adam.decay is None:
                 stated = self.places["optimizer"].text.replace("adam", "adamw", 1)
-                help_ += f", and `{stated} decay=0.05` (arXiv:1711.05101)"
-            self.warn(key, message, help_)
+                why = f", and `{stated} decay=0.05` (arXiv:1711.05101)"
+            self.warn(key, message, self.stated("l2", "l2 0", why))
 
     def _dropout_before_norm(self) -> Node | None:
         """Return a dropout whose output reaches a batch normalisation."""

@@ -8,7 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
-from incgen.base.diagnostics import Code, Refused, Reporter, clipped, listed, near
+from incgen.base.diagnostics import Code, Refused, Reporter, clipped, listed
+from incgen.base.help import Help, near, offered, put, write
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.recipes.forms import STATED, UNITS, Field, Form, Kind
@@ -17,6 +18,7 @@ from incgen.recipes.remedies import help_for
 from incgen.resolve.arguments import bare, range_fault
 from incgen.resolve.values import Values
 from incgen.syntax import tree as st
+from incgen.syntax.edits import line_above
 
 
 class FormReader:
@@ -64,7 +66,7 @@ class FormReader:
             message, more = f"`{what}` takes nothing more", waiting[0]
             help_ = usage()
             if setting == "rate" and isinstance(more, ex.Name) and more.text not in UNITS:
-                help_ = f"write `-> {more.text}` for a schedule"
+                help_ = write(f"-> {more.text}", why=" for a schedule")
             self.report.refuse(Code.ARGUMENT_COUNT, more.span, message, help=help_)
         self._attributes(what, form, call.attributes, values)
         for field in form.fields:
@@ -86,7 +88,7 @@ class FormReader:
             field = known.get(name)
             if field is None:
                 has = [f.name for f in form.attributes]
-                offer = near(name, known) or self._of_recipe(attribute)
+                offer: str | None = near(name, known) or self._of_recipe(attribute)
                 offer = offer or (f"it has {listed(has)}" if has else None)
                 message = f"`{what}` has no attribute `{clipped(name)}`"
                 self.report.error(Code.UNKNOWN_ATTRIBUTE, span, message, help=offer)
@@ -103,13 +105,16 @@ class FormReader:
             raise Refused
 
     @staticmethod
-    def _of_recipe(attribute: st.Attribute) -> str | None:
+    def _of_recipe(attribute: st.Attribute) -> Help | None:
         """Return what to type for an attribute that is a setting of its own here."""
         from incgen.language import elsewhere  # only a faulty recipe needs it
 
         value = attribute.value.span.text if attribute.value.span else ""
         here = elsewhere.setting(attribute.name.text, value)
-        return f"that is a setting of its own: `{here}`" if here else None
+        if here is None:
+            return None
+        edit = line_above(here, attribute.span)
+        return Help(f"that is a setting of its own: `{here}`", edit)
 
     def _positional(
         self,
@@ -218,15 +223,17 @@ class FormReader:
         text = written.span.text if written.span else ""
         help_ = bare(written)
         if field.kind is Kind.RANGE and isinstance(written, ex.Literal):
-            help_ = f"write `[{text}, 1]`, or `[{text}, {text}]` if it does not vary"
+            help_ = offered(f"write ``[{text}, 1]``, or ``[{text}, {text}]`` if it does not vary")
         elif field.kind is Kind.COUNT and (sides := re.fullmatch(r"(\d+)x\1", text)):
-            help_ = f"write `{sides[1]}`"
+            help_ = write(sides[1])
         self.report.refuse(Code.WRONG_TYPE, written.span, message, help=help_)
 
 
-def _instead(field: Field) -> str:
+def _instead(field: Field) -> Help:
     """Return what to write in place of a name without a meaning."""
     if field.kind is Kind.FLAG:
-        return f"write {field.kind.value}"
+        return write("true", "false")
     first = field.shown.split()[0]
-    return "write a number" if "[" in first else f"write a number, such as `{first}`"
+    if "[" in first:
+        return Help("write a number")
+    return Help(f"write a number, such as `{first}`", *put(first))

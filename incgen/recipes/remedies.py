@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
 
-from incgen.base.diagnostics import listed
+from incgen.base.help import Change, Edit, Help, write
+from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.recipes.forms import UNITS, Field, Form, Kind
 from incgen.resolve.arguments import range_fault
@@ -20,7 +21,7 @@ def help_for(
     call: st.Call,
     positional: Sequence[st.Argument],
     constants: Container[str],
-) -> str:
+) -> Help:
     """Return how a call can be written in one of several forms, with the values that it states.
 
     Args:
@@ -32,28 +33,36 @@ def help_for(
     """
     meant = [_Meant(setting, form, call, positional, constants) for form in forms]
     fitting = [one for one in meant if one.complete] or meant
-    help_ = f"write {listed([usage for one in fitting for usage in one.usages()], 'or')}"
+    usages = [usage for one in fitting for usage in one.usages()]
     rates = [_text(arg) for arg in meant[0].left if setting == "optimizer" and _is_rate(arg)]
-    return f"{help_}; a learning rate is a setting, `rate {rates[0]}`" if rates else help_
+    why = f"; a learning rate is a setting, `rate {rates[0]}`" if rates else ""
+    return write(*usages, over=call.span, why=why)
 
 
-def behind_rate(form: Form, call: st.Call, line: str, constants: Container[str]) -> str:
+def behind_rate(
+    form: Form, call: st.Call, rate: tuple[str, Span | None], place: Span, constants: Container[str]
+) -> Help:
     """Return how a part of the rate that stands alone can be written.
 
     Args:
         form: Its form.
         call: What is written.
-        line: The line of the rate, in which the part takes the place of another schedule.
+        rate: The rate, in which the part takes the place of another schedule, and where it stands
+            if that is in the same recipe.
+        place: The setting that the part was written as.
         constants: The names that stand for numbers.
     """
-    base, *stages = [" ".join(stage.split()) for stage in line.split("->")]
+    base, *stages = [" ".join(stage.split()) for stage in rate[0].split("->")]
     warmups = [stage for stage in stages if stage.startswith("warmup")]
     others = [stage for stage in stages if stage not in warmups]
     lines = []
     for usage in _Meant("", form, call, call.positional, constants).usages():
         parts = [usage, *others] if form.name == "warmup" else [*warmups, usage]
         lines.append(" -> ".join([base, *parts]))
-    return f"write {listed(lines, 'or')}"
+    if rate[1] is None:
+        return write(*lines, over=place)
+    edits = (Edit((Change(line, rate[1]), Change("", place))) for line in lines)
+    return Help(write(*lines), *edits)
 
 
 class _Meant:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
 
-from incgen.base.diagnostics import Code, Note, Refused, Reporter, clipped, listed, near
+from incgen.base.diagnostics import Code, Note, Refused, Reporter, clipped, listed
+from incgen.base.help import Help, add, near, write
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
@@ -17,16 +18,17 @@ from incgen.recipes.remedies import behind_rate
 from incgen.recipes.table import SETTINGS, TRANSFORMS
 from incgen.resolve.values import Values
 from incgen.syntax import tree as st
+from incgen.syntax.edits import first_line, new_line
 from incgen.syntax.loader import LoadedFile
 
 #: The deepest chain of recipes that are made `from` each other.
 _MAX_DEPTH = 20
 #: What must be stated, in words and as a line to type.
 _REQUIRED = {
-    "length": ("how long it trains", "`epochs 24` or `steps 50000`"),
-    "batch": ("its batch", "`batch 32`"),
-    "optimizer": ("its optimiser", "`optimizer sgd momentum=0.9`"),
-    "rate": ("its learning rate", "`rate 0.1 -> cosine`"),
+    "length": ("how long it trains", "epochs 24", "steps 50000"),
+    "batch": ("its batch", "batch 32"),
+    "optimizer": ("its optimiser", "optimizer sgd momentum=0.9"),
+    "rate": ("its learning rate", "rate 0.1 -> cosine"),
 }
 
 
@@ -88,9 +90,12 @@ class RecipeResolver:
         if said is None:
             return None
         lacks = [words for key, words in _REQUIRED.items() if key not in said.values]
-        for what, line in lacks:
-            message = f"the recipe `{item.name.text}` does not say {what}"
-            self.report.error(Code.MISSING_SETTING, item.name.span, message, help=f"add {line}")
+        for what, *lines in lacks:
+            name = item.name
+            message = f"the recipe `{name.text}` does not say {what}"
+            edits = (first_line(name.span, line) for line in lines)
+            help_ = Help(f"add {listed(lines, 'or')}", *edits)
+            self.report.error(Code.MISSING_SETTING, name.span, message, help=help_)
         if lacks:
             return None
         values = {**_DEFAULTS, **said.values}
@@ -188,8 +193,9 @@ class RecipeResolver:
             if parent is None:
                 message = f"the recipe `{item.name.text}` does not say which network it trains"
                 own = _networks(loaded)
-                name = own[0] if own else "NETWORK"
-                help_ = f"write `recipe {item.name.text} for {name} {{`"
+                network = own[0] if own else "NETWORK"
+                help_ = f"write `recipe {item.name.text} for {network} {{`"
+                help_ = Help(help_, *add(*(f"for {name}" for name in own[:1])))
                 self.report.refuse(Code.MISSING_SETTING, item.name.span, message, help=help_)
             return parent.network, parent.file, parent.settings
         name = trains.network.text
@@ -223,7 +229,7 @@ class RecipeResolver:
     # ------------------------------------------------------------ settings
 
     def _setting(
-        self, loaded: LoadedFile, written: st.Setting | st.Images, rate: str
+        self, loaded: LoadedFile, written: st.Setting | st.Images, rate: tuple[str, Span | None]
     ) -> tuple[str, Any, st.Identifier]:
         """Read one setting, beside this rate; return the attribute that it sets, and its value."""
         reader = FormReader(self._constants(loaded), self.report)
@@ -236,10 +242,10 @@ class RecipeResolver:
         part = SETTINGS["rate"].parts.get(call.name.text)
         if part is not None and (setting is None or _leads(part, call)):
             message = f"`{part.name}` is a part of the rate, not a setting"
-            help_ = behind_rate(part, call, rate, reader.values.constants)
+            help_ = behind_rate(part, call, rate, written.span, reader.values.constants)
             self.report.refuse(Code.UNKNOWN_SETTING, call.name.span, message, help=help_)
         if setting is None:
-            self._refuse_misplaced(call, written.span.text)
+            self._refuse_misplaced(call, written.span)
             first = call.positional[0].span if call.positional else None
             self._refuse_setting(call.name, first.text if first else "")
         value = reader.chosen(setting.name, setting.forms, call)
@@ -247,7 +253,7 @@ class RecipeResolver:
             value = self._rate(reader, setting, value, parts)
         elif parts:
             message = f"nothing follows `{setting.name}` behind `->`"
-            help_ = "give each setting a line of its own"
+            help_ = Help("give each setting a line of its own", new_line(parts[0].span))
             self.report.refuse(Code.MISPLACED, parts[0].span, message, help=help_)
         return setting.key, value, call.name
 
@@ -261,10 +267,12 @@ class RecipeResolver:
             kind = "warmup" if form.name == "warmup" else "schedule"
             if "schedule" in stages or kind in stages:
                 message = "a rate has one warm-up and then one schedule"
-                help_ = "keep one"
+                help_ = Help("keep one")
                 if kind == "warmup" and kind not in stages:
                     behind = next(c for c in parts if c.name.text != "warmup")
-                    help_ = f"write `{call.span.text} -> {behind.span.text}` behind the rate"
+                    both = behind.span.until(call.span)
+                    stated = f"{call.span.text} -> {behind.span.text}"
+                    help_ = write(stated, over=both, why=" behind the rate")
                 self.report.refuse(Code.MISPLACED, call.span, message, help=help_)
             stages[kind] = reader.read(form, call, call.positional)
         base, per = first
@@ -290,10 +298,10 @@ class RecipeResolver:
         name = call.name.text
         other = next((key for key, forms in TRANSFORMS.items() if name in forms), None)
         if other is not None:
-            help_ = f"move it to `{other} {{ ... }}`"
+            help_ = Help(f"move it to `{other} {{ ... }}`")
             if name == "crop":  # at random
                 size = [arg.span.text for arg in call.positional if arg.span]
-                help_ = f"write `{' '.join(['center_crop', *size])}`"
+                help_ = write(" ".join(["center_crop", *size]), over=call.span)
             message = f"`{name}` is a transform of `{other}`, not of `{here}`"
             self.report.refuse(Code.UNKNOWN_SETTING, call.name.span, message, help=help_)
 
@@ -306,15 +314,16 @@ class RecipeResolver:
             self.report.refuse(Code.UNKNOWN_SETTING, call.name.span, message, help=help_)
         return form
 
-    def _refuse_misplaced(self, call: st.Call, line: str) -> None:
+    def _refuse_misplaced(self, call: st.Call, place: Span) -> None:
         """Refuse an optimiser in the place of a setting, and transforms without their braces."""
-        name, rest = call.name.text, line[len(call.name.text) :].strip()
+        name, rest = call.name.text, place.text[len(call.name.text) :].strip()
         if name in TRANSFORMS and rest:
             message = f"the transforms of `{name}` go in braces"
-            help_ = f"write `{name} {{ {rest} }}`"
+            help_ = write(f"{name} {{ {rest} }}", over=place)
         elif name.lower() in SETTINGS["optimizer"].forms:
             message = f"`{name}` is an optimiser, not a setting"
-            help_ = f"write `{' '.join(filter(None, ['optimizer', name.lower(), rest]))}`"
+            line = " ".join(filter(None, ["optimizer", name.lower(), rest]))
+            help_ = write(line, over=place)
         else:
             return
         self.report.refuse(Code.UNKNOWN_SETTING, call.name.span, message, help=help_)
@@ -357,13 +366,14 @@ def _leads(form: Form, call: st.Call) -> bool:
     return not words.isdisjoint(field.lead for field in form.positional if field.lead)
 
 
-def _rate_in(item: st.Recipe, inherited: Mapping[str, Span]) -> str:
-    """Return the line of the rate in a recipe, or in those that it is made from."""
+def _rate_in(item: st.Recipe, inherited: Mapping[str, Span]) -> tuple[str, Span | None]:
+    """Return the rate of a recipe, or of those that it is made from; and its place in it."""
     calls = [setting.calls for setting in item.settings if isinstance(setting, st.Setting)]
     own = [parts for parts in calls if parts[0].name.text == "rate"]
     if own:
-        return " -> ".join(call.span.text for call in own[0] if call.span)
-    return inherited["rate"].text if "rate" in inherited else "rate 0.1"
+        line = " -> ".join(call.span.text for call in own[0])
+        return line, own[0][0].span.until(own[0][-1].span)
+    return (inherited["rate"].text if "rate" in inherited else "rate 0.1"), None
 
 
 def _used(loaded: LoadedFile, name: str) -> LoadedFile | None:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from incgen.base.diagnostics import clipped, listed, near
+from incgen.base.diagnostics import clipped, listed
+from incgen.base.help import Help, near, offered, put, write
 from incgen.language import elsewhere
 from incgen.language import expressions as ex
 from incgen.language.names import label_fault
@@ -14,6 +15,7 @@ from incgen.language.ops import OPS
 from incgen.language.presets import PRESETS
 from incgen.language.signatures import Argument, Kind, Op, Signature
 from incgen.syntax import tree as st
+from incgen.syntax.edits import named, put_above
 from incgen.syntax.translation import translated, written, written_attribute
 
 #: Less similar names are not typos: `slice` is not `scale`.
@@ -36,45 +38,48 @@ def unknown_op(
     """Advise on a name that cannot be applied."""
     text = call.name.text
     if text in values:
-        help_ = f"an op cannot be passed; a flag can decide: `if {text} {{ relu }}`"
+        help_ = offered(f"an op cannot be passed; a flag can decide: ``if {text} {{ relu }}``")
         return Advice(f"`{text}` is a value, not an op, unit or block", help_)
     if text in labels and not call.positional and not call.attributes:
-        return Advice(f"`{text}` is a label, not an op", f"write `from {text}`")
+        return Advice(f"`{text}` is a label, not an op", write(f"from {text}"))
     first = call.positional[0] if len(call.positional) == 1 else None
     ends = text in ("return", "output", "yield")
     if ends and isinstance(first, ex.Name) and first.text in labels:
         message = f"there is no `{text}`: the value of the last line is what comes out"
-        return Advice(message, f"write `from {first.text}`")
+        return Advice(message, write(f"from {first.text}", over=call.span))
     message = f"no op, unit or block named `{clipped(text)}`"
-    if call.positional and isinstance(call.positional[0], st.Window) and near(text, ["input"]):
-        return Advice(message, "did you mean `input`?")
+    windowed = call.positional and isinstance(call.positional[0], st.Window)
     own = [name for name in callables if name not in OPS]
     plain = elsewhere.folded(text)
     same = [name for name in own if elsewhere.folded(name) == plain]
-    offer = near(text, same or own, _ALIKE)
+    offer = near(text, ["input"]) if windowed else None
+    offer = offer or near(text, same or own, _ALIKE) or _renamed(call)
     if offer is not None:
         return Advice(message, offer)
-    renamed = _renamed(call)
-    if renamed is not None:
-        return Advice(message, renamed)
     todo = elsewhere.lacking(text)
     if todo is not None:
         end = "" if todo else ", and no equivalent"
         if isinstance(first, ex.Name) and first.text in OPS and text not in labels:
-            todo = f"write `{first.text}`" if "activation is" in todo else todo
-        todo = _with_numbers(todo, [value for value in written(call)[0] if value])
+            todo = write(first.text) if "activation is" in todo else todo
+        todo = _with_numbers(todo, [value for value in written(call)[0] if value]).of(call.span)
         return Advice(f"the language has no op `{clipped(text)}`{end}", todo or None)
     chain = elsewhere.made_of_ops(text, OPS)
     if chain is not None and text[0] != "_":
         chain = chain.replace("conv -> bn", "conv bias=false -> bn")
-        return Advice(message, f"define it above: `unit {text} = {chain}`")
+        unit = f"unit {text} = {chain}"
+        return Advice(message, Help(f"define it above: `{unit}`", *put_above(unit, call.span)))
     return Advice(message, near(text, OPS, _ALIKE))
 
 
 def unknown_default(name: str) -> str | None:
     """Return what to type for the unknown op of a `default`."""
     here = elsewhere.called_here(name)
-    return f"here it is called `{here}`" if here in OPS else near(name, OPS, _ALIKE)
+    return called(here) if here and here in OPS else near(name, OPS, _ALIKE)
+
+
+def called(here: str) -> Help:
+    """Return what to type for another tool's name of something."""
+    return Help(f"here it is called `{here}`", *put(here))
 
 
 def attribute_of_default(op: Op, attribute: st.Attribute) -> Advice:
@@ -88,7 +93,8 @@ def attribute_of_default(op: Op, attribute: st.Attribute) -> Advice:
     if meaning is not None and all(map(takes.known, meaning.here.split())):
         instead = translated(takes, [], [(name, written_attribute(attribute))])
         if instead is not None:
-            return Advice(message, f"write `default {instead}`")
+            edits = put(instead.partition(" ")[2], over=attribute.span)
+            return Advice(message, Help(f"write `default {instead}`", *edits))
     if meaning is not None and meaning.here == "/":
         return Advice(message, "a stride follows each window: `3x3/2`")
     return Advice(message, near(name, [a.name for a in op.attributes], _ALIKE) or takes_help(takes))
@@ -97,11 +103,11 @@ def attribute_of_default(op: Op, attribute: st.Attribute) -> Advice:
 def preset(name: str) -> str:
     """Return what to type for an unknown preset."""
     here = elsewhere.preset(name)
-    offer = f"here it is called `{here}`" if here else near(name, PRESETS)
-    return offer or f"the presets are {listed(tuple(PRESETS))}"
+    offer = called(here) if here else near(name, PRESETS)
+    return offer or Help(f"the presets are {listed(tuple(PRESETS))}", *put(*PRESETS))
 
 
-def _renamed(call: st.Call) -> str | None:
+def _renamed(call: st.Call) -> Help | None:
     """Return how to write a call whose op has another name elsewhere."""
     text = call.name.text
     positional, attributes = written(call)
@@ -114,34 +120,38 @@ def _renamed(call: st.Call) -> str | None:
     name, *given = here.split()
     op = OPS.get(name)
     if op is None:
-        return f"here it is called `{name}`, with a branch in each line: `{name} {{ ... }}`"
+        branches = f"with a branch in each line: `{name} {{ ... }}`"
+        return Help(f"here it is called `{name}`, {branches}")
     if name == "avg_pool" and not positional and not attributes:
         return whole_map(op)
     instead = translated(op, [*given, *positional], attributes, text)
-    said = "" if windowed else f"here it is called `{name}`"
     if instead is None or instead == name:
-        return said or None
-    return f"{said}: write `{instead}`" if said else f"write `{instead}`"
+        return None if windowed else called(name)
+    help_ = write(instead, over=call.span)
+    return help_ if windowed else Help(f"{called(name)}: {help_}", *help_.edits)
 
 
-def whole_map(op: Op) -> str:
+def whole_map(op: Op) -> Help:
     """Return what to type for a pooling without a window."""
     kind = "max" if op.name == "max_pool" else "avg"
-    return f"write `global_{kind}_pool` for the whole map, `{op.name} 3x3` for each window"
+    whole, window = f"global_{kind}_pool", f"{op.name} 3x3"
+    return offered(f"write ``{whole}`` for the whole map, ``{window}`` for each window")
 
 
-def _with_numbers(advice: str, given: Sequence[str]) -> str:
+def _with_numbers(advice: Help, given: Sequence[str]) -> Help:
     """Replace the numbers in an example by those of the call."""
-    resized = given and re.fullmatch(r"\S+x\S+", given[0]) and "nearest-" in advice
-    if resized:  # `resize 64x64`
-        advice = advice.replace("{height * 2}x{width * 2}", given[0]).replace("by 2 ", "")
     number = given[0] if given and re.fullmatch(r"[\d.]+(e-?\d+)?", given[0]) else ""
-    if number.isdigit():
-        advice = advice.replace("* 2}", f"* {number}}}").replace("by 2 ", f"by {number} ")
+    others: dict[str, str] = {}
+    if given and re.fullmatch(r"\S+x\S+", given[0]) and "nearest-" in advice:  # `resize 64x64`
+        others = {"{height * 2}x{width * 2}": given[0], "by 2 ": ""}
+    elif number.isdigit():
+        others = {"* 2}": f"* {number}}}", "by 2 ": f"by {number} "}
     elif number:
-        advice = advice.replace("constant(1e-6)", f"constant({number})")
-        advice = advice.replace("dropout 0.1", f"dropout {number}")
-    return advice
+        others = {"constant(1e-6)": f"constant({number})", "dropout 0.1": f"dropout {number}"}
+    texts = [advice, *(edit.changes[0].text for edit in advice.edits)]
+    for old, new in others.items():
+        texts = [text.replace(old, new) for text in texts]
+    return Help(texts[0], *put(*texts[1:]))
 
 
 def unknown_attributes(takes: Signature, strange: Sequence[st.Attribute], call: st.Call) -> Advice:
@@ -157,11 +167,15 @@ def unknown_attributes(takes: Signature, strange: Sequence[st.Attribute], call: 
             return Advice(message, near(name, known, _ALIKE) or takes_help(takes))
         reasons.append(meaning.reason(takes, name))
     if "trainable" in names and takes.name == "scale":
-        return Advice(message, elsewhere.lacking("layer_scale"))
+        help_ = elsewhere.lacking("layer_scale")
+        return Advice(message, help_ and help_.of(call.span))
     reasons = list(dict.fromkeys(reasons))
     why = ", and ".join(reasons) if len(reasons) < 3 else "; ".join(reasons)
     instead = translated(takes, *written(call))
-    return Advice(message, why if instead is None else f"write `{instead}`: {why}")
+    if instead is None:
+        return Advice(message, why)
+    over = named(call.span) if re.match(r"\w+:", instead) else call.span
+    return Advice(message, write(instead, over=over, why=f": {why}"))
 
 
 def takes_help(takes: Signature) -> str:
@@ -194,12 +208,12 @@ def wrong_window(takes: Signature, call: st.Call) -> str | None:
     if len(first) == len(values) == 3 and first[0] <= first[1] < first[2]:  # `conv 3 3 64`
         values[:2] = [f"{first[0]}x{first[1]}"]
         named = [f"{name}={value}" for name, value in written(call)[1]]
-        return f"write `{' '.join([takes.name, *values, *named])}`"
+        return write(" ".join([takes.name, *values, *named]), over=call.span)
     instead = translated(takes, *written(call))
     if instead is None:
         return None
     pools = takes.name.endswith("_pool") and "/" in instead and not call.attributes
-    return f"write `{instead}`" + (": without `/` the stride is 1" if pools else "")
+    return write(instead, over=call.span, why=": without `/` the stride is 1" if pools else "")
 
 
 def unseen_label(name: str, items: Iterable[st.Item], parameters: Collection[str]) -> Advice:
@@ -274,7 +288,8 @@ def _as_block(unit: st.Unit) -> str | None:
         statements.append(" ".join([f"{label}:", *words] if op.weighted else words))
     name, inner = unit.name.text, "; ".join(statements)
     block = f"block {name}({', '.join(parameters)}) {{ {inner} }}"
-    return f"make it a block, `{block}`, and use it as `{' '.join([name, *examples])}`"
+    help_ = f"make it a block, `{block}`, and use it as `{' '.join([name, *examples])}`"
+    return Help(help_, *put(block, over=unit.span))
 
 
 def given_by_unit(
@@ -288,14 +303,15 @@ def given_by_unit(
         st.Call(call.name, tuple(values), call.attributes, span=call.span)
     )
     own = " ".join([unit, *positional, *(f"{name}={value}" for name, value in attributes)])
-    return f"write `{own}`, or `{own} window={window.span.text}` for another window"
+    other = f"{own} window={window.span.text}"
+    return Help(f"write `{own}`, or `{other}` for another window", *put(own, other, over=call.span))
 
 
 def op_as_argument(name: str, parameter: str, block: str) -> Advice:
     """Advise on an op, unit or block that is passed to a parameter."""
     message = f"`{name}` is an op and cannot be passed as `{parameter}` of `{block}`"
     help_ = f"give `true` or `false`, and in `{block}` write `if {parameter} {{ {name} }}`"
-    return Advice(message, help_)
+    return Advice(message, Help(help_, *put("true", "false")))
 
 
 def label_as_argument(label: str, block: str, call: st.Call) -> Advice:
@@ -305,7 +321,9 @@ def label_as_argument(label: str, block: str, call: st.Call) -> Advice:
     positional, _ = written(st.Call(call.name, rest, (), span=call.span))
     own = " ".join([block, *positional])
     own = own if label_fault(block) else f"{block}: {own}"
-    return Advice(message, f"join it here, for example `concat {{ from {label}; {own} }}`")
+    joined = f"concat {{ from {label}; {own} }}"
+    edits = put(joined, over=call.span)
+    return Advice(message, Help(f"join it here, for example `{joined}`", *edits))
 
 
 def window_of_block(value: st.Argument, parameter: str, block: str) -> str | None:
@@ -316,4 +334,4 @@ def window_of_block(value: st.Argument, parameter: str, block: str) -> str | Non
     part = f"`{{{parameter}}}x{{{parameter}}}`"
     if sides.count(sides[0]) != len(sides) or not sides[0].isdigit():
         return f"give a number; a window in `{block}` is written {part}"
-    return f"write `{sides[0]}`; in `{block}` the window is then {part}"
+    return write(sides[0], why=f"; in `{block}` the window is then {part}")

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import NoReturn, TypeAlias
 
-from incgen.base.diagnostics import Code, Refused, Reporter, counted, listed, near
+from incgen.base.diagnostics import Code, Refused, Reporter, counted, listed
 from incgen.base.frozen import dataclass
+from incgen.base.help import Edit, Help, near, offered, put, write
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import EvaluationError, Value
@@ -73,17 +74,28 @@ def evaluation_code(error: EvaluationError) -> Code:
     return Code.NUMBER_RANGE if error.ranged else Code.WRONG_TYPE
 
 
-def whole_help(value: Value, written: ex.Expression) -> str | None:
+def whole_help(value: Value, written: ex.Expression) -> Help | None:
     """Return what to type if a calculation gives a number that is not whole."""
     if not isinstance(value, float):
         return None
     if isinstance(written, ex.Literal):
-        return f"write `{int(value)}`" if value.is_integer() else None
+        return write(f"{int(value)}", over=written.span) if value.is_integer() else None
     if not isinstance(written, ex.Binary):
         return None
     if written.operator == "/":
-        return "`//` divides to a whole number"
-    return "`int(...)` truncates, `round(...)` gives the nearest whole number"
+        return Help("`//` divides to a whole number", *_floored(written))
+    help_ = "`int(...)` truncates, `round(...)` gives the nearest whole number"
+    texts = (f"{name}({written.span.text})" for name in ("int", "round") if written.span)
+    return Help(help_, *put(*texts, over=written.span))
+
+
+def _floored(division: ex.Binary) -> tuple[Edit, ...]:
+    """Return the edit that writes `//` for the `/` of a division."""
+    left, right = division.left.span, division.right.span
+    if left is None or right is None:
+        return ()
+    between = Span(left.source, left.end, right.start)
+    return put(between.text.replace("/", "//"), over=between)
 
 
 def _factor_fault(argument: Argument, value: Value) -> Misfit | None:
@@ -137,13 +149,13 @@ class Conventions:
         return _default_value(argument, value), self.numerics if argument.name in preset else None
 
 
-def bare(written: st.Argument) -> str | None:
+def bare(written: st.Argument) -> Help | None:
     """Return what to type for a value in quotes, or for a single one in brackets."""
     match written:
         case st.Text(value) if re.fullmatch(r"[A-Za-z_]\w{0,38}|-?[0-9][0-9.e-]{0,18}", value):
-            return f"write `{value}` without quotes"
+            return write(value, over=written.span, why=" without quotes")
         case st.Items((ex.Literal(span=Span() as span) | ex.Name(span=Span() as span),)):
-            return f"write `{span.text}` without brackets"
+            return write(span.text, over=written.span, why=" without brackets")
     return None
 
 
@@ -236,9 +248,9 @@ class Binder:
             message = f"{what} must be {listed(words, 'or')}, not `{written.text}`"
             help_ = near(written.text, words)
             if argument.kind is Kind.FLAG and written.text.lower() in ("none", "null", "no", "off"):
-                help_ = "write `false`"
+                help_ = write("false")
             if argument.kind is Kind.FLAG and written.text.lower() in ("yes", "on"):
-                help_ = "write `true`"
+                help_ = write("true")
             self.report.refuse(Code.UNKNOWN_NAME, written.span, message, help=help_)
         resolved = self.resolved(written)
         known = ex.literal(resolved)
@@ -246,7 +258,7 @@ class Binder:
             help_ = near(known, words) if isinstance(known, str) else whole_help(known, written)
             part = argument.kind is Kind.FACTOR and argument.minimum == 0 and argument.maximum <= 1
             if part and isinstance(known, (int, float)) and 5 <= known < 100:
-                help_ = f"write `{known / 100:g}`: a part is a number from 0 to 1"
+                help_ = write(f"{known / 100:g}", why=": a part is a number from 0 to 1")
             self.report.refuse(fault[0], written.span, f"{what} {fault[1]}", help=help_)
         return resolved
 
@@ -305,8 +317,8 @@ class Binder:
             here = initializer(name)
             scale = arguments[0].span if len(arguments) == 1 else None
             if here is not None and scale is not None:
-                here = re.sub(r"(?<=\()\w+(?=\))", lambda _: scale.text, here)
-            help_ = near(name, RULES) if here is None else f"here it is called {here}"
+                here = re.sub(r"`(\w+)\(\w+\)`", lambda m: f"``{m[1]}({scale.text})``", here)
+            help_ = near(name, RULES) if here is None else offered(f"here it is called {here}")
             message = f"no initialiser named `{name}`"
             self.report.refuse(Code.UNKNOWN_NAME, span, message, help=help_)
         values = []
@@ -317,12 +329,13 @@ class Binder:
                 self.report.refuse(Code.WRONG_TYPE, argument.span, message)
             values.append(float(known))
         if len(values) != len(rule.arguments):
-            form = f"{name}({', '.join(rule.arguments)})" if rule.arguments else name
-            if form != name and values[:1] == [0] and (last := arguments[-1].span):
-                form = f"{name}({last.text})"  # elsewhere, a mean of 0 stands in front
+            form = f"{name}({', '.join(rule.arguments)})"
+            help_ = Help(f"write `{form}`") if rule.arguments else write(name)
+            if rule.arguments and values[:1] == [0] and (last := arguments[-1].span):
+                help_ = write(f"{name}({last.text})")  # elsewhere, a mean of 0 stands in front
             takes = counted(len(rule.arguments), "argument") if rule.arguments else "no argument"
             message = f"`{name}` takes {takes}, not {len(values)}"
-            self.report.refuse(Code.ARGUMENT_COUNT, span, message, help=f"write `{form}`")
+            self.report.refuse(Code.ARGUMENT_COUNT, span, message, help=help_)
         for value, argument_name, written in zip(values, rule.arguments, arguments, strict=True):
             if fault := scale_fault(value, rule.kind):
                 message = f"`{argument_name}` of `{name}` {fault}"

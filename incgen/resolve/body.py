@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from incgen.base.diagnostics import Code, listed, near
+from incgen.base.diagnostics import Code, listed
+from incgen.base.help import Help, near, put
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.resolve import definitions as df
@@ -14,6 +15,7 @@ from incgen.resolve.calls import CallResolver
 from incgen.resolve.context import Context
 from incgen.resolve.labels import Namespace, Naming, collect
 from incgen.syntax import tree as st
+from incgen.syntax.edits import last_line
 
 #: The most branches of one join.
 MAX_BRANCHES = 256
@@ -93,7 +95,8 @@ class BodyResolver:
         if not sound and (body.statements or not (top and self.network)):
             what = "statement besides `input`" if body.statements else "statement"
             message = f"this body has no {what}"
-            help_ = "write `identity` if the value should pass through"
+            line = last_line(body.span, "identity")
+            help_ = Help("write `identity` if the value should pass through", line)
             self.report.error(Code.EMPTY_BODY, body.span, message, help=help_)
         self.frames.pop()
         return df.Body(tuple(steps), span=body.span)
@@ -161,7 +164,8 @@ class BodyResolver:
             help_ = "a `from` reaches earlier lines of its body, and of the bodies around it"
         help_ = help_ or near(origin.text, visible)
         if help_ is None and visible:
-            help_ = f"the labels so far are {listed(sorted(visible)[:8])}"
+            labels = sorted(visible)[:8]
+            help_ = Help(f"the labels so far are {listed(labels)}", *put(*labels))
         self.report.error(Code.UNKNOWN_LABEL, origin.span, message, help=help_)
 
     def in_namespace(

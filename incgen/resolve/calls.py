@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from incgen.base.diagnostics import Code, Refused, listed, near
+from incgen.base.diagnostics import Code, Refused, listed
+from incgen.base.help import Change, Edit, Help, near, put
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.names import label_fault
@@ -17,6 +18,7 @@ from incgen.resolve.context import Context
 from incgen.resolve.labels import Namespace, Naming
 from incgen.resolve.matching import Matcher
 from incgen.syntax import tree as st
+from incgen.syntax.edits import above
 
 
 class CallResolver:
@@ -67,17 +69,16 @@ class CallResolver:
         """Return `relu` for `activation relu`, or for a constant that says `relu`."""
         if call.name.text != "activation" or self.values.can_apply("activation"):
             return call
-        usage = "write `activation act`, and `let act = relu` above"
         if len(call.positional) != 1 or call.attributes:
             message = "`activation` takes one word, the op that it stands for"
-            self.report.refuse(Code.ARGUMENT_COUNT, call.span, message, help=usage)
+            self.report.refuse(Code.ARGUMENT_COUNT, call.span, message, help=self.usage(call))
         (written,) = call.positional
         named = written.text if isinstance(written, ex.Name) else None
         if named in self.context.parameters:
             message = (
                 f"`{named}` is a parameter, and `activation` is settled before code is written"
             )
-            self.report.refuse(Code.WRONG_TYPE, written.span, message, help=usage)
+            self.report.refuse(Code.WRONG_TYPE, written.span, message, help=self.usage(call))
         if named in self.values.constants:
             self.values.read.add(named)
             constant = self.values.constants[named]
@@ -87,9 +88,17 @@ class CallResolver:
             named = value if isinstance(value, str) else None
         if named not in ACTIVATIONS:
             message = f"`activation` must be {listed(ACTIVATIONS, 'or')}"
-            help_ = near(named, ACTIVATIONS) if named else usage
+            help_ = near(named, ACTIVATIONS) if named else self.usage(call)
             self.report.refuse(Code.UNKNOWN_NAME, written.span, message, help=help_)
         return st.Call(st.Identifier(named, span=call.name.span), (), (), span=call.span)
+
+    def usage(self, call: st.Call) -> Help:
+        """Return how to name an activation by a constant."""
+        changes: tuple[Change, ...] = (Change("activation act", call.span),)
+        if "act" not in self.values.constants:
+            changes = (Change("let act = relu\n", above(call.span)), *changes)
+        edit = Edit(changes, "Write `activation act`")
+        return Help("write `activation act`, and `let act = relu` above", edit)
 
     def own_name(self, call: st.Call, names: Namespace) -> str:
         """Return a name for a call without a label."""
@@ -98,12 +107,13 @@ class CallResolver:
         fault = label_fault(name)
         if fault and self.values.can_apply(text):
             message = f"`{text}` needs a label here: {fault}"
-            help_ = f"write `{text}_1: {_shown(call.span)}`"
+            labelled = f"{text}_1: {_shown(call.span)}"
+            help_ = Help(f"write `{labelled}`", *put(f"{text}_1: {call.span.text}", over=call.span))
             if self.unnamed is not None:
-                help_ = f"give it a line of its own: `{text}_1: {_shown(call.span)}`"
+                help_ = Help(f"give it a line of its own: `{labelled}`")
             if self.unit:  # a unit has no labels
                 message = f"`{text}` cannot be used in a unit: {fault}"
-                help_ = "make the unit a `block` and give it a label there"
+                help_ = Help("make the unit a `block` and give it a label there")
             self.report.error(Code.RESERVED_NAME, call.name.span, message, help=help_)
         return name
 
@@ -140,8 +150,12 @@ class CallResolver:
             return
         begin = listed([name for _, name in unnamed[:4]]) + (", ..." if len(unnamed) > 4 else "")
         message = f"this chain has parameters but no label, so its keys begin with {begin}"
-        whole = _shown(elements[0].span.until(elements[-1].span))
-        help_ = f"give it a label, `part: {whole}`, or each op a line and a label of its own"
+        chain = elements[0].span.until(elements[-1].span)
+        whole = _shown(chain)
+        help_ = Help(
+            f"give it a label, `part: {whole}`, or each op a line and a label of its own",
+            *put(f"part: {chain.text}", over=chain),
+        )
         self.report.warning(Code.UNNAMED, unnamed[0][0].name.span, message, help=help_)
 
     def warn_unnamed(self, call: st.Call, name: str) -> None:
@@ -150,7 +164,10 @@ class CallResolver:
             self.unnamed.append((call, name))
             return
         message = f"`{call.name.text}` has parameters but no label, so its keys begin with `{name}`"
-        help_ = f"write `{name}: {_shown(call.span)}` to keep the keys when lines move"
+        help_ = Help(
+            f"write `{name}: {_shown(call.span)}` to keep the keys when lines move",
+            *put(f"{name}: {call.span.text}", over=call.span),
+        )
         self.report.warning(Code.UNNAMED, call.name.span, message, help=help_)
 
 

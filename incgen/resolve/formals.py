@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from incgen.base.diagnostics import Code, Note, Reporter
+from incgen.base.help import Change, Edit, Help, put
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.names import parameter_fault
@@ -10,6 +11,7 @@ from incgen.language.ops import DIMENSIONS, WORDS
 from incgen.resolve import definitions as df
 from incgen.resolve.values import Values
 from incgen.syntax import tree as st
+from incgen.syntax.edits import renamed
 
 
 def formals(
@@ -36,13 +38,16 @@ def formals(
                 default = values.fixed(parameter.default, dimensions=not network)
             else:
                 message = f"the default of `{name}` cannot use another parameter, `{other.text}`"
-                help_ = f"leave the default out, or compute with `{other.text}` in the body"
+                help_ = Help(
+                    f"leave the default out, or compute with `{other.text}` in the body",
+                    Edit((Change(name, parameter.span),), "Leave the default out"),
+                )
                 report.error(Code.UNKNOWN_NAME, other.span, message, help=help_)
             default = default or ex.Literal(1)
         elif any(formal.default is not None for formal in formals):
             message = f"`{name}` has no default but follows a parameter that has one"
             first = next(formal.name for formal in formals if formal.default is not None)
-            help_ = f"put `{name}` in front of `{first}`, or give it a default"
+            help_ = Help(f"put `{name}` in front of `{first}`, or give it a default")
             report.error(Code.ARGUMENT_COUNT, span, message, help=help_)
         places[name] = span
         formals.append(df.Formal(name, default, span=span))
@@ -55,15 +60,16 @@ def _check_name(name: str, span: Span, report: Reporter) -> None:
         fault = f"`{name}` is a reserved word"
     if fault:
         message = f"{fault} and cannot name a parameter"
-        help_ = f"call it `{name.strip('_')}_value`"
+        other = f"{name.strip('_')}_value"
+        help_ = Help(f"call it `{other}`", renamed(span, other))
         report.error(Code.RESERVED_NAME, span, message, help=help_)
 
 
-def check_used(
-    item: st.Block, parameters: dict[str, Span], used: set[str], report: Reporter
-) -> None:
+def check_used(item: st.Block, used: set[str], report: Reporter) -> None:
     """Report parameters that nothing uses."""
-    for name in parameters:
+    for parameter in item.parameters:
+        name, span = parameter.name.text, parameter.name.span
         if name not in used:
             message = f"the parameter `{name}` of `{item.name.text}` is never used"
-            report.error(Code.UNUSED, parameters[name], message, help="use it or remove it")
+            help_ = Help("use it or remove it", *put("", over=parameter.span))
+            report.error(Code.UNUSED, span, message, help=help_)

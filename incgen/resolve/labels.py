@@ -13,9 +13,11 @@ from itertools import count
 from typing import TypeAlias
 
 from incgen.base.diagnostics import Code, Note, Reporter
+from incgen.base.help import Help, write
 from incgen.base.source import Span
 from incgen.language.names import label_fault
 from incgen.syntax import tree as st
+from incgen.syntax.edits import renamed
 
 
 class Namespace:
@@ -118,7 +120,8 @@ def _free(name: str, labels: Mapping[str, Span]) -> str:
 def _add(label: st.Identifier, labels: MutableMapping[str, Span], report: Reporter) -> None:
     fault = label_fault(label.text)
     if fault:
-        help_ = f"call it `{label.text.strip('_') or 'my'}_layer`"
+        other = f"{label.text.strip('_') or 'my'}_layer"
+        help_ = Help(f"call it `{other}`", renamed(label.span, other))
         message = f"{fault}, so it cannot be a label in every target"
         report.error(Code.RESERVED_NAME, label.span, message, help=help_)
     first = labels.get(label.text)
@@ -128,6 +131,6 @@ def _add(label: st.Identifier, labels: MutableMapping[str, Span], report: Report
             label.span,
             f"the label `{label.text}` is given twice",
             notes=(Note("it is first given here", first),),
-            help=f"write `{_free(label.text, labels)}`, or another name",
+            help=write(_free(label.text, labels), why=", or another name"),
         )
     labels.setdefault(label.text, label.span)

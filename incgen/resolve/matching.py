@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from incgen.base.diagnostics import Code, Note, Refused, counted, listed, near
+from incgen.base.diagnostics import Code, Note, Refused, counted, listed
+from incgen.base.help import Help, add, near, put, write
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.ops import WORDS
@@ -17,6 +18,7 @@ from incgen.resolve import definitions as df
 from incgen.resolve.arguments import padding_of
 from incgen.resolve.context import Context
 from incgen.syntax import tree as st
+from incgen.syntax.edits import or_preset
 
 #: Arguments whose absence only matters for some windows, as elaboration finds.
 _BY_WINDOW = ("pad", "ceil", "count_pad")
@@ -76,7 +78,7 @@ class Matcher:
             them = "it" if len(missing) == 1 else "them"
             message = f"`{op.name}` must state {says}: the frameworks disagree on {them}"
             usage = _usage(call, missing, values)
-            help_ = f"{usage}, or begin the file with `numerics caffe`, `torch` or `tf`"
+            help_ = or_preset(usage, call.span)
             self.report.refuse(Code.MUST_SAY, call.span, message, help=help_)
         from incgen.resolve import advice
 
@@ -108,6 +110,7 @@ class Matcher:
             layer = f"nn.{kind}Pool2d({kernel}, {stride}"
             help_ = f"`pad=valid` is `{layer})`, and `pad=half` is `{layer}, padding={border})`"
         message = f"`{name}` must state `pad`: {why}"
+        help_ = Help(help_, *add("pad=valid", "pad=half"))
         self.report.refuse(Code.MUST_SAY, call.span, message, help=help_)
 
     def match(self, takes: Signature, call: st.Call) -> dict[str, df.ArgumentValue]:
@@ -180,7 +183,7 @@ class Matcher:
             surplus = call.positional[len(names)]
             if isinstance(surplus, ex.Name) and self.context.scope.values.can_apply(surplus.text):
                 message = f"`{surplus.text}` follows `{owner}` without an arrow"
-                help_ = f"write `-> {surplus.text}`"
+                help_ = write(f"-> {surplus.text}")
                 self.report.error(Code.MISSING_ARROW, surplus.span, message, help=help_)
             else:
                 count = counted(len(names), "positional argument")
@@ -188,7 +191,7 @@ class Matcher:
                 message = f"`{owner}` takes {takes}, not {len(call.positional)}"
                 from incgen.resolve import advice
 
-                more = advice.surplus(names, by_name)
+                more = Help(advice.surplus(names, by_name), *put(""))
                 self.report.error(Code.ARGUMENT_COUNT, surplus.span, message, help=more)
         return [(name, w, w.span) for name, w in zip(names, call.positional, strict=False)]
 
@@ -266,7 +269,9 @@ class Matcher:
                 continue
             message = f"`{block.name}` has no parameter `{name}`"
             help_ = near(name, names) or (
-                f"its parameters are {listed(names)}" if names else "it has no parameters"
+                f"its parameters are {listed(names)}"
+                if names
+                else Help("it has no parameters", *put("", over=attribute.span))
             )
             self.report.error(Code.UNKNOWN_ATTRIBUTE, attribute.name.span, message, help=help_)
 
@@ -315,7 +320,8 @@ def _usage(call: st.Call, missing: Sequence[Argument], values: Mapping[str, str]
     parts = [written, *(values[a.name] for a in missing if a.positional), attributes]
     parts += [f"{a.name}={values[a.name]}" for a in missing if not a.positional]
     text = " ".join(part for part in parts if part)
-    return f"for example, write `{text}`" if len(text) < 80 and "\n" not in text else ""
+    fits = len(text) < 80 and "\n" not in text
+    return Help(f"for example, write `{text}`", *put(text, over=call.span)) if fits else ""
 
 
 def _wanted(missing: Sequence[Argument], article: str) -> str:

@@ -6,11 +6,13 @@ import re
 from contextlib import suppress
 from typing import Any
 
-from incgen.base.diagnostics import Code, Refused, listed, near
+from incgen.base.diagnostics import Code, Refused, listed
+from incgen.base.help import Help, near, put, write
 from incgen.language import expressions as ex
 from incgen.resolve import definitions as df
 from incgen.resolve.context import Context
 from incgen.syntax import tree as st
+from incgen.syntax.edits import first_line
 
 #: What an `input` line can state.
 ATTRIBUTES = ("order", "range", "mean", "std")
@@ -23,7 +25,9 @@ def resolve_pixels(network: st.Network, context: Context) -> df.Pixels | None:
     first = network.body.statements[:1]
     if not (first and isinstance(first[0], st.Input)):
         message = f"the network `{network.name.text}` does not begin with `input`"
-        help_ = "begin its body with a line such as `input 224x224 3`"
+        line = "input 224x224 3"
+        edit = first_line(network.body.span, line)
+        help_ = Help(f"begin its body with a line such as `{line}`", edit)
         context.report.error(Code.NO_INPUT, network.name.span, message, help=help_)
         return None
     return _Reader(context, first[0]).read()
@@ -42,7 +46,7 @@ class _Reader:
             return None
         if line.channels is None:
             message = "`input` needs a size and a number of channels"
-            help_ = "write `input 224x224 3`"
+            help_ = write("input 224x224 3")
             self.report.error(Code.ARGUMENT_COUNT, line.span, message, help=help_)
             return None
         sizes = [self.size(part) for part in (line.size.height, line.size.width, line.channels)]
@@ -93,7 +97,7 @@ class _Reader:
         name, value = attribute.name.text, attribute.value
         if not isinstance(value, st.Items):
             message = f"`{name}` must be a list of numbers in brackets"
-            help_ = f"write `{name}=[{'0, 255' if name == 'range' else '0.5'}]`"
+            help_ = write(f"{name}=[{'0, 255' if name == 'range' else '0.5'}]", over=attribute.span)
             self.report.refuse(Code.WRONG_TYPE, value.span, message, help=help_)
         numbers = []
         for item in value.values:
@@ -108,8 +112,10 @@ class _Reader:
             message = f"`{name}` takes {wanted}, not {len(numbers)}"
             points = re.sub(r"\b(\d+),(?=\d)", r"\1.", value.span.text if value.span else "")
             decimal = len(numbers) == 2 * points.count(",") + 2
-            point = f"a fraction follows a point: write `{name}={points}`" if decimal else None
-            self.report.refuse(Code.ARGUMENT_COUNT, value.span, message, help=point)
+            help_ = Help(f"a fraction follows a point: write `{name}={points}`", *put(points))
+            self.report.refuse(
+                Code.ARGUMENT_COUNT, value.span, message, help=help_ if decimal else None
+            )
         if (name == "range" and numbers[0] >= numbers[1]) or (name == "std" and min(numbers) <= 0):
             rule = "must go from low to high" if name == "range" else "must be above 0"
             self.report.refuse(Code.NUMBER_RANGE, value.span, f"`{name}` {rule}")

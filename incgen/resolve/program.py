@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from incgen.base.diagnostics import Code, Reporter
+from incgen.base.help import Help, write
 from incgen.base.source import Span
 from incgen.language.arithmetic import Value
 from incgen.language.names import network_fault
@@ -23,6 +24,7 @@ from incgen.resolve.formals import check_used, formals
 from incgen.resolve.pixels import resolve_pixels
 from incgen.resolve.scope import Entry, FileScope, Shared
 from incgen.syntax import tree as st
+from incgen.syntax.edits import renamed
 from incgen.syntax.loader import LoadedFile
 from incgen.syntax.shipped import PREFIX
 
@@ -67,7 +69,8 @@ def _definition(scope: FileScope, entry: Entry) -> df.Definition | None:
         fault = f"`{text}` begins with an underscore"
     if fault:
         what = "network" if isinstance(item, st.Network) else "block"
-        help_ = f"call it `{text.strip('_') or 'my'}_{what}`"
+        other = f"{text.strip('_') or 'my'}_{what}"
+        help_ = Help(f"call it `{other}`", renamed(item.name.span, other, everywhere=True))
         message = f"{fault}, so it cannot name a definition"
         scope.report.error(Code.RESERVED_NAME, item.name.span, message, help=help_)
     if isinstance(item, st.Unit):
@@ -82,14 +85,14 @@ def _definition(scope: FileScope, entry: Entry) -> df.Definition | None:
         if any(f.default is None for f in declared):
             bare = next(f for f in declared if f.default is None)
             message = f"the parameter `{bare.name}` of a network needs a default"
-            help_ = f"write `{bare.name} = 1`"
+            help_ = write(f"{bare.name} = 1")
             scope.report.error(Code.ARGUMENT_COUNT, bare.span, message, help=help_)
         pixels = resolve_pixels(item, context)
     body = bodies.definition_body(item.body)
     kind = "network" if network else "block"
     # a use in a faulty line, or of something faulty, is not counted
     if scope.report.errors == errors and not bodies.calls.refused:
-        check_used(item, parameters, context.used | context.idle, scope.report)
+        check_used(item, context.used | context.idle, scope.report)
     if network:
         # what only an excluded side uses is not an argument of the model
         declared = tuple(formal for formal in declared if formal.name in context.used)

@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from incgen.base.diagnostics import Code, Note, Refused, Reporter, clipped, listed, near
+from incgen.base.diagnostics import Code, Note, Refused, Reporter, clipped, listed
+from incgen.base.help import Help, near, put
 from incgen.base.source import Span
 from incgen.language.arithmetic import Value
 from incgen.language.ops import DIMENSIONS, OPS, WORDS
@@ -17,6 +18,7 @@ from incgen.resolve.arguments import Binder, Conventions
 from incgen.resolve.clashes import report_different
 from incgen.resolve.values import Values
 from incgen.syntax import tree as st
+from incgen.syntax.edits import renamed
 from incgen.syntax.loader import LoadedFile
 
 #: The deepest chain of definitions that use each other.
@@ -111,11 +113,12 @@ class FileScope:
         self.values.places[name.text] = name.span
         if name.text in OPS or name.text in WORDS or name.text in DIMENSIONS:
             what = "an op" if name.text in OPS else "a reserved word"
+            other = f"my_{name.text}"
             self.report.error(
                 Code.RESERVED_NAME,
                 name.span,
                 f"`{name.text}` is {what} and cannot be defined",
-                help=f"choose another name, such as `my_{name.text}`",
+                help=Help(f"choose another name, such as `{other}`", renamed(name.span, other)),
             )
             return False
         return True
@@ -200,9 +203,10 @@ class FileScope:
 
     def _report_use(self, item: st.Use, name: st.Identifier, scope: FileScope) -> None:
         known = [n for n, e in scope.entries.items() if not isinstance(e.item, st.Network)]
-        help_ = near(name.text, known)
+        help_: str | None = near(name.text, known)
         if help_ is None and known:
-            help_ = f"it defines {listed(sorted(known)[:8])}"
+            names = sorted(known)[:8]
+            help_ = Help(f"it defines {listed(names)}", *put(*names))
         path = clipped(item.path.value, 60)
         message = f'"{path}" defines no unit or block `{name.text}`'
         if name.text in scope.entries:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from incgen.base.diagnostics import Code, Reporter, near
+from incgen.base.diagnostics import Code, Reporter
+from incgen.base.help import Help, near, put, write
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import FUNCTIONS, EvaluationError, Value
@@ -13,6 +14,7 @@ from incgen.language.evaluation import evaluate
 from incgen.language.ops import ACTIVATIONS, DIMENSIONS, OPS, WORDS
 from incgen.resolve.arguments import evaluation_code
 from incgen.syntax import tree as st
+from incgen.syntax.edits import moved, named
 
 
 @dataclass
@@ -126,7 +128,8 @@ class Values:
 
     def _report_name(self, name: ex.Name, known: set[str], operand: bool) -> None:
         """Report a name that does not refer to a value."""
-        text, help_ = name.text, near(name.text, known) or self.instead
+        text = name.text
+        help_: str | None = near(text, known) or self.instead
         code, message = Code.UNKNOWN_NAME, f"`{text}` is not defined here"
         later = self._constant_below(text)
         if self.can_apply(text) and operand:
@@ -134,13 +137,15 @@ class Values:
             code = Code.WRONG_TYPE
             message = f"`{text}` is {what}, not a value to compare or compute with"
             help_ = "let a parameter be `true` or `false`, and write `if parameter { ... }`"
+            help_ = Help(help_, *put("true", "false"))
         elif self.can_apply(text):
             code = Code.MISSING_ARROW
             message = f"`{text}` is applied to a value and is not one itself"
-            help_ = f"write `-> {text}`, or begin a new line"
+            help_ = Help(f"write `-> {text}`, or begin a new line", *put(f"-> {text}"))
         elif later is not None and name.span is not None:
             message = f"the constant `{text}` is only defined further down"
-            help_ = "put its `let` above this line"
+            line = Span(name.span.source, start := name.span.source.offset(name.span.line), start)
+            help_ = Help("put its `let` above this line", moved(later.span, line))
             if later.span.start <= name.span.start < later.span.end:
                 code, help_ = Code.RECURSION, None
                 message = f"the constant `{text}` is defined in terms of itself"
@@ -150,9 +155,9 @@ class Values:
             message = f"the parenthesis directly follows `{text}`"
             help_ = f"write `{text}(...)`"
         elif text.lower() in ("true", "false"):
-            help_ = f"write `{text.lower()}`"
-        elif text.lower() in ("none", "null"):
-            help_ = "leave it out"
+            help_ = write(text.lower())
+        elif text.lower() in ("none", "null") and name.span is not None:
+            help_ = Help("leave it out", *put("", over=named(name.span)))
         self.report.error(code, name.span, message, help=help_)
 
     def _constant_below(self, name: str) -> st.Constant | None:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from incgen.base.diagnostics import listed, near
+from incgen.base.diagnostics import listed
+from incgen.base.help import near
 from incgen.graph.calls import Calls
 from incgen.graph.memory import Memory, memory
 from incgen.graph.nodes import Graph

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from incgen.base.diagnostics import SpecError, near
+from incgen.base.diagnostics import SpecError
+from incgen.base.help import near
 from incgen.base.resources import folder
 from incgen.compiling import RequestError, compile_spec
 from incgen.language.names import network_fault

@@ -5,8 +5,10 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 
+from incgen.base.help import Help, offered, put
 
-def instead(char: str, known: Mapping[str, str], alike: Mapping[str, str]) -> str | None:
+
+def instead(char: str, known: Mapping[str, str], alike: Mapping[str, str]) -> Help | None:
     r"""Return what to do about a character; None if that is unclear.
 
     Args:
@@ -20,12 +22,13 @@ def instead(char: str, known: Mapping[str, str], alike: Mapping[str, str]) -> st
     ('remove it: this character is invisible', 'write a plain space')
     """
     if char in known:
-        return known[char]
+        return offered(known[char])
     plain = alike.get(char) or unicodedata.normalize("NFKC", char)
     if unicodedata.category(char) == "Cf":
-        return "remove it: this character is invisible"
+        return Help("remove it: this character is invisible", *put(""))
     if plain == " ":
-        return "write a plain space"
+        return Help("write a plain space", *put(" "))
     if plain != char and plain.isascii() and plain.isprintable():
-        return f"write the plain `{plain}`"
-    return "names are written with the letters a to z, digits and `_`" if char.isalpha() else None
+        return offered(f"write the plain ``{plain}``")
+    letters = Help("names are written with the letters a to z, digits and `_`")
+    return letters if char.isalpha() else None

@@ -8,7 +8,9 @@ from lark import Token, UnexpectedToken
 from lark.lark import PostLex
 
 from incgen.base.diagnostics import Code, Note
+from incgen.base.help import Help
 from incgen.base.source import Span
+from incgen.syntax.edits import closed, closed_on_line
 from incgen.syntax.faults import SyntaxFault
 
 #: The deepest nesting of brackets, and of operators.
@@ -73,9 +75,15 @@ class Lines(PostLex):
 
     def unclosed(self, opened: Token) -> SyntaxFault:
         """Return the error for a bracket whose other half is missing."""
-        help_ = "close it with `}`" if opened == "{" else "close it on its line"
+        span = self.span_of(opened)
+        if opened == "{":
+            help_ = Help(
+                "close it with `}`", closed(span, sum(token == "{" for token in self.open))
+            )
+        else:
+            help_ = Help("close it on its line", closed_on_line(span))
         message = f"this `{opened}` is never closed"
-        return SyntaxFault(Code.MISSING_BRACE, self.span_of(opened), message, help=help_)
+        return SyntaxFault(Code.MISSING_BRACE, span, message, help=help_)
 
     def _bound(self, token: Token, count: int, element: int) -> None:
         """Reject a text that is too long, before the parser makes a tree of it."""

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from incgen.base.diagnostics import Code, Diagnostic, Note, Reporter, SpecError, clipped, near
+from incgen.base.diagnostics import Code, Diagnostic, Note, Reporter, SpecError, clipped
 from incgen.base.files import reason
 from incgen.base.frozen import dataclass
+from incgen.base.help import Help, edits_of, near, put, write
 from incgen.base.source import SourceFile, Span
 from incgen.syntax import shipped
 from incgen.syntax import tree as st
@@ -194,7 +195,8 @@ class _Loader:
         if shipped.address(text) is not None:
             return shipped.file_of(text)
         message = f'incgen comes with no file called "{clipped(text, 60)}"'
-        self.report.error(Code.BAD_USE, span, message, help=near(text, shipped.paths()))
+        help_ = _in_quotes(near(text, shipped.paths()), shipped.PREFIX)
+        self.report.error(Code.BAD_USE, span, message, help=help_)
         return None
 
     def locate(self, text: str, place: _Place, span: Span) -> Path | None:
@@ -203,6 +205,8 @@ class _Loader:
         if not text or "\\" in text or "\0" in text or Path(text).is_absolute():
             message = f"{shown} is not the relative path of a file"
             help_ = "give a path relative to this file, with forward slashes"
+            if "\\" in text:
+                help_ = Help(help_, *put(span.text.replace("\\", "/")))
             self.report.error(Code.BAD_USE, span, message, help=help_)
             return None
         try:
@@ -216,16 +220,23 @@ class _Loader:
             return target
         ours = f"{shipped.PREFIX}{PurePosixPath(text).as_posix().removeprefix('../')}"
         known = shipped.address(ours) is not None
-        instead = f'write `"{ours}"` for the file that comes with incgen' if known else None
+        why = " for the file that comes with incgen"
+        instead: str | None = write(f'"{ours}"', why=why) if known else None
         if not inside:
             message = f"{shown} is outside the folder of the spec"
             instead = instead or "`use` reaches files in the folder of the spec and below it"
         else:
             message = f"{shown} is a folder" if target.is_dir() else f"there is no file {shown}"
             beside = (p.name for p in target.parent.glob("*.inc")) if target.parent.is_dir() else ()
-            instead = instead or near(target.name, beside)
+            instead = instead or _in_quotes(near(target.name, beside), _folder(text))
         self.report.error(Code.BAD_USE, span, message, help=instead)
         return None
+
+
+def _in_quotes(help: Help | None, folder: str) -> Help | None:
+    """Return help that offers files of a folder, with edits that write their paths."""
+    names = (edit.changes[0].text for edit in edits_of(help))
+    return help and Help(help, *put(*(f'"{folder}{name}"' for name in names)))
 
 
 def read(path: Path, name: str, span: Span | None = None) -> bytes:

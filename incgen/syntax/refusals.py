@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from incgen.base.diagnostics import Code, clipped
+from incgen.base.help import Help, put, write
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.syntax import tree as st
@@ -26,18 +27,26 @@ def refuse_split_window(positional: Sequence[st.Argument]) -> None:
             )
             wide = side[1] or (third.text if third else "")
             window = f"{first.span.text}x{wide}" if wide.isdecimal() else "3x3"
-            help_ = f"write `{window}`, or `{window}/2` with a stride"
+            edits = put(window, f"{window}/2", over=_in_parentheses(span.until(third or span)))
+            help_ = Help(f"write `{window}`, or `{window}/2` with a stride", *edits)
             raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
         if not isinstance(first, st.Window):
             continue
         if side:
             message = "a window has two sides, height and width"
-            raise SyntaxFault(Code.BAD_WINDOW, span, message, help="write `3x3`")
+            raise SyntaxFault(Code.BAD_WINDOW, span, message, help=write("3x3"))
         if first.span.end == second.span.start:
             message = "a stride stands behind the window and a `/`"
             stride = re.sub(r"[^0-9]", "", second.text)[:3] or "2"
-            help_ = f"write `{first.span.text.partition('/')[0]}/{stride}`"
+            help_ = write(f"{first.span.text.partition('/')[0]}/{stride}")
             raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
+
+
+def _in_parentheses(span: Span) -> Span:
+    """Extend a span by the parentheses beside it."""
+    text = span.source.text
+    before, behind = text[span.start - 1] == "(", text[span.end : span.end + 1] == ")"
+    return Span(span.source, span.start - before, span.end + behind)
 
 
 def refuse_order(call: st.Call, late: st.Argument) -> None:
@@ -53,18 +62,21 @@ def refuse_order(call: st.Call, late: st.Argument) -> None:
     instead = " ".join([call.name.text, *positional, *pairs])
     if takes is not None:
         instead = translated(takes, positional, attributes) or instead
-    raise SyntaxFault(Code.SYNTAX, late.span or call.span, message, help=f"write `{instead}`")
+    help_ = write(instead, over=call.span)
+    raise SyntaxFault(Code.SYNTAX, late.span or call.span, message, help=help_)
 
 
 def refuse_input(size: Span, channels: st.Argument | None) -> None:
     """Reject `input 3x224x224`, which lexes as a window and a name."""
     if isinstance(channels, ex.Name) and re.fullmatch(r"x[0-9]+", channels.text):
-        from incgen.syntax.slips import input_help
+        from incgen.syntax.slips import input_line
 
         assert channels.span is not None
         span = size.until(channels.span)
         message = "an input is written as height x width, then channels"
-        raise SyntaxFault(Code.BAD_WINDOW, span, message, help=input_help(span.text))
+        line = input_line(span.text)
+        help_ = Help(f"write `{line}`", *put(line.removeprefix("input ")))
+        raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
 
 
 def refuse_depth(spec: st.Spec, deepest: int) -> None:

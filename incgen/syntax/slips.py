@@ -13,8 +13,9 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from incgen.base.diagnostics import Code, clipped, near
+from incgen.base.diagnostics import Code, clipped
 from incgen.base.frozen import dataclass
+from incgen.base.help import Help, near, offered, put
 from incgen.base.resources import folder
 from incgen.language import elsewhere
 from incgen.language.arithmetic import FUNCTIONS
@@ -35,13 +36,14 @@ _CUT = "\n"  # between the two ends
 
 @dataclass(frozen=True, slots=True)
 class Slip:
-    """The fault of a token; `back` and `width` move the span if it is not the token."""
+    """The fault of a token: what it is about and what help replaces, counted from the token."""
 
     code: Code
     message: str
-    help: str | None = None
-    back: int = 0
-    width: int | None = None
+    help: Help | None
+    about: tuple[int, int]
+    over: tuple[int, int]
+    edit: str = ""  #: What else the help asks for: a function of `syntax/edits.py`
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class _Row:
 
     message: str
     help: str = ""
+    write: list[str] | None = None
+    edit: str = ""
     code: str = "SYNTAX"
     kind: str = ""
     accepts: str = ""
@@ -88,14 +92,30 @@ class _Row:
                 return None
             groups["offer"] = offer
         message = _filled(self.message, _short(groups))
-        help_ = _filled(self.help, groups) if self._is_whole(groups) else None
+        help_ = self._helped(groups) if self._is_whole(groups) else None
         start, end = spans.get(self.at, (0, len(misfit.token)))
         end = len(misfit.token) if self.through else end
-        return Slip(Code[self.code], message, help_ or None, -start, end - start)
+        typed = [(start, end), *(spans[name] for name in self._typed() if name in spans)]
+        over = min(first for first, _ in typed), max(last for _, last in typed)
+        return Slip(Code[self.code], message, help_ or None, (start, end), over, self.edit)
+
+    def _helped(self, groups: Mapping[str, str]) -> Help:
+        """Return the help, with the edits of what it offers."""
+        offer = groups.get("offer")
+        if isinstance(offer, Help):
+            return offer
+        help_ = offered(self.help)
+        edits = help_.edits if self.write is None else put(*self.write)
+        texts = (_filled(edit.changes[0].text, groups) for edit in edits)
+        return Help(_filled(help_, groups), *put(*(text for text in texts if "..." not in text)))
+
+    def _typed(self) -> list[str]:
+        """Return the groups that what is typed is made of, or takes the place of."""
+        return ["over", *re.findall(r"<(\w+)>", "".join(self.write or [self.help]))]
 
     def _is_whole(self, groups: Mapping[str, str]) -> bool:
         """Return whether nothing of what the help inserts is long, or was cut."""
-        typed = [groups[name] for name in re.findall(r"<(\w+)>", self.help)]
+        typed = [groups[name] for name in self._typed() if name in groups]
         return all(len(said) <= _LONGEST_TYPED and _CUT not in said for said in typed)
 
     def _is_about(self, misfit: Misfit) -> bool:
@@ -128,9 +148,12 @@ class _Row:
             match = search(_expanded(pattern), text)
             if match is None:
                 return None
-            for name, group in match.groupdict(default="").items():
-                groups[name] = group
-                spans[name] = (match.start(name) + shift, match.end(name) + shift)
+            for name, group in match.groupdict().items():
+                groups[name] = group or ""
+                if group is not None:
+                    start, end = match.start(name) + shift, match.end(name) + shift
+                    first, last = spans.get(name, (start, end))
+                    spans[name] = min(first, start), max(last, end)
         return groups, spans
 
 
@@ -166,15 +189,13 @@ def explain(misfit: Misfit) -> Slip:
 def _facts(misfit: Misfit) -> dict[str, str]:
     """Return what messages can use for any token."""
     token = misfit.token
-    printable = token.isprintable() and token != "`"
-    shown = f"`{token}`" if printable else f"U+{ord(token[0]):04X}"
+    shown = f"`{token}`" if token.isprintable() and token != "`" else f"U+{ord(token[0]):04X}"
     return {"token": token, "shown": shown, "expected": wanted(misfit.accepts)}
 
 
 def _short(groups: Mapping[str, str]) -> dict[str, str]:
     """Shorten what groups matched for a message, except for what is ours."""
-    ours = ("expected", "offer")
-    return {name: said if name in ours else clipped(said) for name, said in groups.items()}
+    return {k: said if k in ("expected", "offer") else clipped(said) for k, said in groups.items()}
 
 
 def _filled(text: str, groups: Mapping[str, str]) -> str:
@@ -224,30 +245,30 @@ def _count(text: str) -> str | None:
     return f"{parts[1]} - {first}" if len(parts) == 2 else None
 
 
-def _branches(groups: Mapping[str, str]) -> str:
-    """Return how to join earlier values."""
+def _branches(groups: Mapping[str, str]) -> str | None:
+    """Write a join of earlier values."""
     kind = {"": "concat", "+": "add", "*": "mul"}.get(groups.get("kind", ""), groups.get("kind"))
     names = [name for name in re.split(r"[\s,+*]+", groups["names"].strip()) if name]
     if not 2 <= len(names) <= 6 or not all(map(str.isidentifier, names)):
-        return f"write `{kind} {{`, and `from label` for a branch that is an earlier value"
+        return None
     branches = "; ".join(f"from {name}" for name in names)
-    return f"write `{kind} {{ {branches} }}{groups.get('behind', '').rstrip()}`"
+    return f"{kind} {{ {branches} }}{groups.get('behind', '').rstrip()}"
 
 
-def input_help(text: str) -> str:
-    """Return how to write an input with the numbers in a text.
+def input_line(text: str) -> str:
+    """Write an input with the numbers in a text.
 
-    >>> input_help(" 3x224x224 order=rgb"), input_help("(300, 224, 3)")
-    ('write `input 224x224 3`', 'write `input 300x224 3`')
+    >>> input_line(" 3x224x224 order=rgb"), input_line("(300, 224, 3)")
+    ('input 224x224 3', 'input 300x224 3')
     """
     numbers = re.findall(r"[0-9]+", re.split(r"\b(?:order|range|mean|std)\s*=", text)[0])
     if len(numbers) == 4:  # with a batch
         numbers = numbers[1:]
     if len(numbers) != 3:
-        return "write `input 224x224 3`"
+        return "input 224x224 3"
     if int(numbers[0]) <= 4 < int(numbers[2]):  # channels first
         numbers = [*numbers[1:], numbers[0]]
-    return f"write `input {numbers[0]}x{numbers[1]} {numbers[2]}`"
+    return f"input {numbers[0]}x{numbers[1]} {numbers[2]}"
 
 
 def _call(groups: Mapping[str, str]) -> str | None:
@@ -259,7 +280,7 @@ def _call(groups: Mapping[str, str]) -> str | None:
     if "around" in groups and inner and not re.search(r"[,=x]", inner):
         return None  # `dense (10)` is one argument
     parts = _values(inner)
-    behind = groups.get("behind", "").partition("->")[0].split()
+    behind = groups.get("behind", "").split()
     if behind:  # `conv (3, 3) 64`
         parts = [f"({inner})", *behind]
     positional, attributes = list[str](), list[tuple[str, str]]()
@@ -335,14 +356,9 @@ def _is_function(groups: Mapping[str, str]) -> bool:
     return behind_name is not None and groups["last"].startswith("(")
 
 
-def _character(groups: Mapping[str, str]) -> str | None:
+def _character(groups: Mapping[str, str]) -> Help | None:
     """Return what to type instead of a character that is not part of the language."""
     return characters.instead(groups["token"], _table()["characters"], _table()["alike"])
-
-
-def _body(groups: Mapping[str, str]) -> str | None:
-    """Explain `sum {`: another tool's word before a body."""
-    return elsewhere.body_help(groups["at"]) if groups["at"] not in OPS else None
 
 
 def _setting(groups: Mapping[str, str]) -> str:
@@ -363,14 +379,15 @@ def _part(groups: Mapping[str, str]) -> str | None:
 _DIGITS = str.maketrans("oOlI", "0011")
 #: The values of <offer>, by the names that rows use for it.
 _OFFERS: Mapping[str, Callable[[dict[str, str]], str | None]] = {
-    "body": _body,
+    "body": lambda groups: elsewhere.body_help(groups["at"]) if groups["at"] not in OPS else None,
     "braces": _braces,
     "branches": _branches,
     "call": _call,
     "called": lambda groups: elsewhere.called_here(groups["name"]),
     "character": _character,
     "digits": lambda groups: (groups["number"] + groups["digits"]).translate(_DIGITS),
-    "input": lambda groups: input_help(groups["rest"]),
+    "input": lambda groups: input_line(groups["rest"]),
+    "lacking": lambda groups: elsewhere.lacking(groups["at"]) if groups["at"] not in OPS else None,
     "list": _list,
     "item": lambda groups: near(groups["token"], sorted(map(str.lower, ITEMS))),
     "loop": _loop,
@@ -381,20 +398,3 @@ _OFFERS: Mapping[str, Callable[[dict[str, str]], str | None]] = {
     "use": _use,
     "value": lambda groups: None if (text := groups["inside"]) in OPS else _argument(text),
 }
-
-
-# ---------------------------------------------------------------- definitions inside definitions
-
-
-def item_in_body(word: str, line: str, around: str) -> tuple[str, str]:
-    """Explain a definition in a body that begins on the line `around`; return what to type too."""
-    message = f"`{word}` belongs between definitions, not inside one"
-    outer = re.match(r"(block|network)\s+[A-Za-z_]\w*", around.strip())
-    above = f"`{outer.group()}`" if outer else "the definition it stands in"
-    constant = re.match(r"let\s+([A-Za-z_]\w*)\s*=\s*([^#;{}]+)", line)
-    if constant and re.search(r"\b(channels|height|width)\b", constant[2]):
-        if outer and outer[1] == "network":
-            return message, f"write `({constant[2].strip()})` in the place of `{constant[1]}`"
-        default = f"`({constant[1]} = {constant[2].strip()})`"
-        return message, f"make it a parameter with a default: {default} after the block's name"
-    return message, f"move it out of the braces, above {above}"

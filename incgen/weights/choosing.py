@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from shlex import quote
 
-from incgen.base.diagnostics import SpecError, counted, listed, near
+from incgen.base.diagnostics import SpecError, counted, listed
+from incgen.base.help import near
 from incgen.compiling import Parameters
 from incgen.graph.nodes import Graph, Node
 from incgen.language.arithmetic import Value

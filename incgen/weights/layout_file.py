@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from incgen.base import resources
-from incgen.base.diagnostics import listed, near
+from incgen.base.diagnostics import listed
 from incgen.base.files import reason
+from incgen.base.help import near
 from incgen.language.arithmetic import Value
 from incgen.weights import templates
 from incgen.weights.conventions import CONVENTIONS

@@ -14,7 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from incgen.base import resources
-from incgen.base.diagnostics import listed, near
+from incgen.base.diagnostics import listed
+from incgen.base.help import near
 from incgen.weights.errors import WeightsError
 from incgen.weights.layout import Layout, identity
 from incgen.weights.layout_file import read
