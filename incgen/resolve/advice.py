@@ -20,6 +20,8 @@ from incgen.syntax.translation import translated, written, written_attribute
 
 #: Less similar names are not typos: `slice` is not `scale`.
 _ALIKE = 0.75
+#: A window of larger numbers is the size that a map is resized to, of smaller ones the factor.
+_LARGEST_FACTOR = 4
 
 
 class Advice(NamedTuple):
@@ -140,10 +142,14 @@ def whole_map(op: Op) -> Help:
 
 def _with_numbers(advice: Help, given: Sequence[str]) -> Help:
     """Replace the numbers in an example by those of the call."""
+    window = re.fullmatch(r"(\S+)x(\S+)", given[0]) if given and "nearest-" in advice else None
     number = given[0] if given and re.fullmatch(r"[\d.]+(e-?\d+)?", given[0]) else ""
     others: dict[str, str] = {}
-    if given and re.fullmatch(r"\S+x\S+", given[0]) and "nearest-" in advice:  # `resize 64x64`
-        others = {"{height * 2}x{width * 2}": given[0], "by 2 ": ""}
+    if window and all(n.isdigit() and int(n) <= _LARGEST_FACTOR for n in window.groups()):
+        size = f"{{height * {window[1]}}}x{{width * {window[2]}}}"  # `upsample 2x2`
+        others = {"{height * 2}x{width * 2}": size, "by 2 ": f"by {window[0]} "}
+    elif window:  # `resize 64x64`
+        others = {"{height * 2}x{width * 2}": window[0], "by 2 ": ""}
     elif number.isdigit():
         others = {"* 2}": f"* {number}}}", "by 2 ": f"by {number} "}
     elif number:
