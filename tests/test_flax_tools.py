@@ -306,6 +306,36 @@ def test_views_and_modes() -> None:
     assert output.shape == run(model, X).shape == (4, 3)
     assert_equal(values(model, nnx.BatchStat), before)
     assert type(run(nnx.view(model, deterministic=False), X)) is module().ToolsOutput
+    assert "Tools:\n  set_view(self, deterministic: bool | None = None)" in nnx.view_info(model)
+
+
+def test_models_of_equal_arguments_share_what_is_compiled() -> None:
+    graphs = [nnx.eval_shape(lambda: module().Tools(rngs=nnx.Rngs(0))) for _ in range(2)]
+    other = nnx.eval_shape(lambda: module().Tools(classes=4, rngs=nnx.Rngs(0)))
+
+    first, second, third = map(nnx.graphdef, [*graphs, other])
+    assert first == second
+    assert first != third
+
+
+def test_outputs_of_the_parts_can_be_captured() -> None:
+    model = model_of()
+    model.eval()
+
+    output, captured = nnx.capture(model, nnx.Intermediate, method_outputs=nnx.Intermediate)(X)
+
+    assert_equal(output, model(X))
+    stem = model.stem(X)
+    assert_equal(captured["stem"]["__call__"][0], stem)
+    assert_equal(captured["mixed"]["__call__"][0], model.mixed(stem))
+    assert captured["blocks"][0]["body"][1]["__call__"][0].shape == (4, 6, 6, 4)
+
+
+def test_an_empty_batch_gives_an_empty_output() -> None:
+    model = model_of()
+    model.eval()
+
+    assert run(model, X[:0]).shape == (0, 3)
 
 
 def test_copies_and_checkpoints_give_the_same_output(tmp_path: Path) -> None:
@@ -340,6 +370,24 @@ def test_an_export_takes_any_number_of_images() -> None:
     wanted = run(model, X)
     assert_equal(loaded.call(X), wanted)
     assert_equal(loaded.call(X[:1]), wanted[:1])
+
+
+def test_an_export_for_training_takes_any_number_of_vectors() -> None:
+    spec = "numerics torch\nnetwork net {\ninput 1x1 2\nflatten -> bn\n}"
+    model = incgen.load("net.inc", "flax", text=spec).Net(rngs=nnx.Rngs(0))
+    graph, state = nnx.split(cast(model, "float64", nnx.Param, nnx.BatchStat))
+    x = np.arange(6.0).reshape(3, 1, 1, 2)
+
+    @jax.jit
+    def variance(x: Any) -> Any:
+        (norm,) = nnx.iter_children(trained := nnx.merge(graph, state, copy=True))
+        trained(x)
+        return norm[1].var[...]
+
+    images = jax.ShapeDtypeStruct(jax.export.symbolic_shape("n, 1, 1, 2"), jnp.float64)
+    program = jax.export.export(variance)(images)
+    assert_equal(program.call(x), 0.9 + 0.1 * x.var(0, ddof=1).ravel())
+    assert_equal(variance(x[:1]), [0.9, 0.9])
 
 
 def test_tables_and_displays() -> None:

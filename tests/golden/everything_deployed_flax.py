@@ -17,9 +17,9 @@ this file.
 """
 
 import fnmatch
+import functools
 import os
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import jax
@@ -60,16 +60,13 @@ class SeparableConv(nnx.Module):
         return self.pointwise(self.depthwise(x))
 
 
-class Sequential(nnx.List[Any]):
-    """Modules and functions, applied one after another."""
+class Sequential(nnx.List[Any], nnx.Sequential):
+    """An `nnx.Sequential` that is itself the list of its layers."""
+
+    layers: Any = property(lambda self: self)
 
     def __init__(self, *layers: Any) -> None:
         super().__init__(layers)
-
-    def __call__(self, x: Array) -> Array:
-        for layer in self:
-            x = layer(x)
-        return x
 
 
 def float32_avg_pool(x: Array, *args: Any, **kwargs: Any) -> Array:
@@ -120,6 +117,9 @@ def fold_scale(weights: dict[str, np.ndarray], layer: str, factor: float) -> Non
         for key in fnmatch.filter([*weights], f"{layer}.{end}"):
             scaled = weights[key].astype(np.float64) * factor
             weights[key] = scaled.astype(weights[key].dtype)
+
+
+partial: Any = functools.cache(functools.partial)  # equal ones are one to `nnx.jit`
 
 
 class ConvBN(nnx.Module):
@@ -285,11 +285,11 @@ def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
         fold_norm(weights, "b.b2", "b_bn", eps=1e-3, first=4)
         fold_norm(weights, "c.0", "c.2", eps=1e-5)
         fold_norm(weights, "fc.0", "fc.1", eps=1e-5)
-    names = {"kernel": "weight", "scale": "weight", "bias": "bias"}
-    names |= {"mean": "running_mean", "var": "running_var"}
+    keys = dict(kernel="weight", scale="weight", mean="running_mean", var="running_var")
     state = nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat)))
     variables = {
-        ".".join([*map(str, path), names[str(name)]]): w for (*path, name), w in state
+        ".".join([*map(str, path), keys.get(str(name), str(name))]): w
+        for (*path, name), w in state
     }
     tensors = {
         key: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T

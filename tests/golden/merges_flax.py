@@ -56,16 +56,13 @@ class Mul(Branches):
         return reduce(jnp.multiply, (branch(x) for branch in self))
 
 
-class Sequential(nnx.List[Any]):
-    """Modules and functions, applied one after another."""
+class Sequential(nnx.List[Any], nnx.Sequential):
+    """An `nnx.Sequential` that is itself the list of its layers."""
+
+    layers: Any = property(lambda self: self)
 
     def __init__(self, *layers: Any) -> None:
         super().__init__(layers)
-
-    def __call__(self, x: Array) -> Array:
-        for layer in self:
-            x = layer(x)
-        return x
 
 
 class UnbiasedBatchNorm(nnx.BatchNorm):
@@ -76,7 +73,7 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         y = super().__call__(x)
         if not self.use_running_average:
             n = jax.lax.psum(x.size // x.shape[-1], self.axis_name or ())
-            self.var[...] += (self.var[...] - kept) / max(n - 1, 1)
+            self.var[...] += (self.var[...] - kept) / (n - 1 or 1)
         return y
 
 
@@ -182,11 +179,11 @@ class Merges(nnx.Module):
 
 def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
-    names = {"kernel": "weight", "scale": "weight", "bias": "bias"}
-    names |= {"mean": "running_mean", "var": "running_var"}
+    keys = dict(kernel="weight", scale="weight", mean="running_mean", var="running_var")
     state = nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat)))
     variables = {
-        ".".join([*map(str, path), names[str(name)]]): w for (*path, name), w in state
+        ".".join([*map(str, path), keys.get(str(name), str(name))]): w
+        for (*path, name), w in state
     }
     tensors = {
         key: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T

@@ -42,10 +42,11 @@ class SamePool(nnx.Module):
 
 def load_safetensors(model: nnx.Module, path: str | os.PathLike[str]) -> None:
     """Load weights in PyTorch's layout; a ValueError lists all that does not fit."""
-    names = {"kernel": "weight", "bias": "bias"}
+    keys = {"kernel": "weight"}
     state = nnx.to_flat_state(nnx.state(model, nnx.Param))
     variables = {
-        ".".join([*map(str, path), names[str(name)]]): w for (*path, name), w in state
+        ".".join([*map(str, path), keys.get(str(name), str(name))]): w
+        for (*path, name), w in state
     }
     tensors = {
         key: value.transpose(2, 3, 1, 0) if value.ndim == 4 else value.T
