@@ -135,11 +135,11 @@ class Maybe(nnx.Module):
             self.second = ConvBN(c, c, 3, rngs=rngs)
         else:
             self.first = ConvBN(in_channels, c, 1, rngs=rngs)
-        if c > 8 and deep:
+        if self.has_extra:
             self.extra = nnx.Conv(
                 c, c // 2, (1, 1), kernel_init=glorot_uniform(), rngs=rngs
             )
-        elif c == 8:
+        elif self.has_other:
             self.other = nnx.Conv(c, 5, (1, 1), kernel_init=glorot_uniform(), rngs=rngs)
 
     def __call__(self, x: Array) -> Array:

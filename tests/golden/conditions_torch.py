@@ -78,12 +78,12 @@ class Maybe(nn.Module):
             self.second = ConvBN(c, c, 3)
         else:
             self.first = ConvBN(in_channels, c, 1)
-        if c > 8 and deep:
+        if self.has_extra:
             self.extra = nn.Conv2d(c, c // 2, 1)
             nn.init.xavier_uniform_(self.extra.weight)
             if self.extra.bias is not None:
                 nn.init.zeros_(self.extra.bias)
-        elif c == 8:
+        elif self.has_other:
             self.other = nn.Conv2d(c, 5, 1)
             nn.init.xavier_uniform_(self.other.weight)
             if self.other.bias is not None:

@@ -219,20 +219,19 @@ class Bodies(Modules):
         for number, (condition, body) in enumerate(sides):
             with self.only_if(*earlier[:number], condition):
                 written.append(self.branch(body, flow, variable))
-        inits = list(zip(conditions, (init for init, _ in written), strict=True))
-        self.init += branches(inits)
         forwards = [forward for _, forward in written]
         if is_same_everywhere(forwards):
             self.forward += forwards[0]
         else:
             last = max(number for number, lines in enumerate(forwards) if lines)
-            flags = []
+            flags = list[Expression | None]()
             for number, (condition, body) in enumerate(sides[: last + 1]):
                 with self.only_if(*earlier[:number]):
                     name = flag_name(body, sides)
                     flags.append(None if condition is None else self.flag(condition, name))
-            pairs = list(zip(flags, forwards[: last + 1], strict=True))
-            self.forward += branches(pairs)
+            self.forward += branches(list(zip(flags, forwards, strict=False)))
+            conditions[: last + 1] = map(_without_formula, conditions, flags)
+        self.init += branches(list(zip(conditions, (init for init, _ in written), strict=True)))
         return Flow(ex.Name(variable), out)
 
     def sides(
@@ -296,6 +295,13 @@ class Bodies(Modules):
         built = self.side(body, flow.shape, (slot,))
         self.attribute(slot, built.module, mixed=mixed)
         return built
+
+
+def _without_formula(condition: Expression | None, flag: Expression | None) -> Expression | None:
+    """Return a condition as a constructor reads it: a parameter, or the attribute of a formula."""
+    negated = isinstance(condition, ex.Unary) and condition.operator == "not"
+    whole = condition.operand if negated and isinstance(condition, ex.Unary) else condition
+    return condition if isinstance(whole, ex.Parameter) else flag
 
 
 def _is_weighted(step: df.Step) -> bool:
