@@ -22,7 +22,7 @@ def calls_of(graph: Graph, names: Sequence[str]) -> dict[str, Calls]:
     targets, known = api.find_with_onnx(names)
     calls = {target.name: target.calls(graph) for target in targets}
     if ONNX in known:
-        from incgen.onnx import naming
+        from incgen.onnx import model
 
-        calls[ONNX] = naming.calls(graph)
+        calls[ONNX] = model.calls(graph)
     return {name: calls[name] for name in known}

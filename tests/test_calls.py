@@ -11,7 +11,7 @@ import pytest
 import incgen
 from incgen.compiling import compile_spec
 from incgen.graph.nodes import Graph
-from incgen.onnx import naming
+from incgen.onnx import model
 from incgen.show.as_json import as_json
 from incgen.show.sheet import View, sheet
 from incgen.show.text import as_csv
@@ -81,7 +81,7 @@ def test_what_each_framework_calls_them(target: str) -> None:
     graph = compile_spec("small.inc", text=SMALL)
     if target == "onnx":
         pytest.importorskip("onnx")
-        calls = naming.calls(graph)
+        calls = model.calls(graph)
     else:
         calls = TARGETS[target].calls(graph)
 
@@ -93,7 +93,7 @@ def test_a_column_for_each_framework() -> None:
     """A unit that a framework has no name for is told by what is inside it."""
     pytest.importorskip("onnx")
     graph = compile_spec("small.inc", text=SMALL)
-    calls = {"torch": TARGETS["torch"].calls(graph), "onnx": naming.calls(graph)}
+    calls = {"torch": TARGETS["torch"].calls(graph), "onnx": model.calls(graph)}
 
     lines = as_csv(sheet(graph, View(columns="op"), calls)).splitlines()
 

@@ -27,9 +27,9 @@ from incgen.quantization import images as sources
 from incgen.quantization.blocks import Quantized
 from incgen.quantization.comparing import Classes, Error
 from incgen.quantization.images import Images
-from incgen.quantization.processor import saturates
 from incgen.quantization.reading import Reader
 from incgen.quantization.report import Report
+from incgen.quantization.running import saturates
 from incgen.quantization.source import opened
 from incgen.verify import drawing, inputs
 from incgen.weights.checkpoint import Array

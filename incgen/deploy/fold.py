@@ -18,6 +18,7 @@ from typing import TypeAlias
 from incgen.deploy.edits import Edit, Edits, Rewrite, consumers
 from incgen.graph.changes import FoldedNorm, FoldedScale
 from incgen.graph.nodes import Graph, Node
+from incgen.graph.shapes import averages
 
 #: The layers that multiply by a kernel for each output channel, and the part that does so last.
 _LAYERS = {"conv": "", "depthwise_conv": "", "separable_conv": ".pointwise", "dense": ""}
@@ -36,14 +37,9 @@ class _UnfitError(Exception):
     """Something in front of what is to be folded cannot take it."""
 
 
-def is_average(node: Node) -> bool:
-    """Return whether a layer is an average pooling with windows."""
-    return node.op == "avg_pool" or (node.op == "pool" and node.args["kind"] == "avg")
-
-
 def obstacle(node: Node) -> str:
     """Return why nothing that is linear passes a layer; "" if it does."""
-    if node.op in ("global_avg_pool", "adaptive_avg_pool") or is_average(node):
+    if node.op in ("global_avg_pool", "adaptive_avg_pool") or averages(node.op, node.args):
         return ""
     return f"`{node.op}` in front cannot take it"
 

@@ -9,7 +9,7 @@ from incgen.base.frozen import dataclass
 from incgen.base.source import Span
 from incgen.base.tables import ruled
 from incgen.graph.nodes import Graph, Node, Use
-from incgen.graph.shapes import effective
+from incgen.graph.shapes import averages, effective
 from incgen.language import expressions as ex
 from incgen.language.ops import place_of
 from incgen.language.presets import PRESETS
@@ -81,8 +81,7 @@ def acts(node: Node, argument: Argument) -> bool:
         case "ceil":
             return window.strided
         case "count_pad":
-            averages = node.op == "avg_pool" or node.args.get("kind") == "avg"
-            return averages and any(map(any, node.args.borders))
+            return averages(node.op, node.args) and any(map(any, node.args.borders))
         case _:
             return True
 

@@ -11,7 +11,17 @@ from typing import Any
 
 from incgen.base.diagnostics import Code, counted, listed
 from incgen.base.help import Help, add, put, write
-from incgen.graph.shapes import Arguments, Borders, Fault, Shape, Window, borders, sides, spatial
+from incgen.graph.shapes import (
+    Arguments,
+    Borders,
+    Fault,
+    Shape,
+    Window,
+    averages,
+    borders,
+    sides,
+    spatial,
+)
 from incgen.language.signatures import Formula, Op, Takes, windows
 
 
@@ -112,9 +122,8 @@ def _rounded_up(op: Op, args: Arguments, around: Borders) -> bool:
     """Return whether a last, partial window of a pooling counts."""
     if args["ceil"] is None and args.window.strided:
         raise _must_say(op.name, "ceil", f"with the window {args.window}", "ceil=false")
-    averages = op.name == "avg_pool" or args.get("kind") == "avg"
     padded = max(around[0] + around[1])
-    if averages and padded and args["count_pad"] is None:
+    if averages(op.name, args) and padded and args["count_pad"] is None:
         why = f"with a padding of {counted(padded, 'pixel')}"
         raise _must_say(op.name, "count_pad", why, "count_pad=true")
     return bool(args["ceil"])

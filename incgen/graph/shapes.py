@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, TypeAlias, cast
 
 from incgen.base.diagnostics import Code, counted
@@ -120,6 +121,11 @@ _CONCERNED = {
     Code.WRONG_RANK: (),
     Code.MUST_SAY: ("window", "pad", "ceil", "count_pad", "dilation"),
 }
+
+
+def averages(op: str, args: Mapping[str, object]) -> bool:
+    """Return whether an op is an average pooling with windows."""
+    return op == "avg_pool" or (op == "pool" and args["kind"] == "avg")
 
 
 class Fault(Exception):

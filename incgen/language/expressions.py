@@ -167,6 +167,9 @@ def binary(operator_: str, left: Expression, right: Expression) -> Expression:
         return folded
     if operator_ == "==" and left == right:
         return Literal(True)
+    match operator_, left, _whole(b):
+        case "*", Binary("*", Literal(first), rest), int(second) if one := _whole(first):
+            return Literal(one * second) * rest  # `2 * c * 3` is `6 * c`
     return Binary(operator_, left, right)
 
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
 
 from incgen.base.version import VERSION
+from incgen.graph.calls import Calls
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Shape
 from incgen.graph.unused import needed
@@ -108,3 +109,15 @@ def _check_any_size(graph: Graph) -> None:
                 where = f"`{definition.name}` computes with the {sorted(named)[0]} of a map"
                 span = expression.span or definition.span
                 refuse(where, span, help="leave out --any-size")
+
+
+def calls(graph: Graph) -> Calls:
+    """Return the operators that each layer is written as, those of heads too.
+
+    Raises:
+        SpecError: ONNX cannot express something; code `unsupported`.
+    """
+    operators: dict[str, list[str]] = {}
+    for node in model_of(graph, Options(heads=True)).proto.graph.node:
+        operators.setdefault(node.name.partition("/")[0], []).append(node.op_type)
+    return Calls({path: " + ".join(ops) for path, ops in operators.items()})

@@ -25,11 +25,12 @@ from incgen.quantization.errors import QuantizeError
 from incgen.quantization.files import place_for, write
 from incgen.quantization.images import Images
 from incgen.quantization.options import Options
-from incgen.quantization.processor import saturates
 from incgen.quantization.reading import Reader
 from incgen.quantization.report import Report
 from incgen.quantization.source import QUANTIZED, Source, opened
 
+#: Where Linux describes the processor.
+_PROCESSOR = Path("/proc/cpuinfo")
 #: What ONNX Runtime raises.
 _FAILURES = (Fail, InvalidArgument, InvalidGraph, NotImplemented, RuntimeException)
 
@@ -142,3 +143,19 @@ def _described(source: Source, options: Options, count: int) -> str:
         "by": f"onnxruntime {onnxruntime.__version__}",
     }
     return json.dumps(said, separators=(",", ":"), ensure_ascii=False)
+
+
+def saturates(described: str | None = None) -> bool:
+    """Return whether sums of two products of 8 bits may saturate: on x86 without VNNI.
+
+    Args:
+        described: The description of the processor by Linux; that of this machine if omitted. Other
+            systems have none, and nothing is known of theirs.
+    """
+    if described is None:
+        try:
+            described = _PROCESSOR.read_text("utf-8", "replace")
+        except OSError:
+            return False
+    flags = next((line for line in described.splitlines() if line.startswith("flags")), "")
+    return bool(flags) and "vnni" not in flags

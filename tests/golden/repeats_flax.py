@@ -170,7 +170,7 @@ class Repeats(nnx.Module):
         )
         self.bodies = Sequential(*(RepeatsBodies(6, rngs=rngs) for _ in range(2)))
         self.double_up = Sequential(
-            *(ConvBN(6 * 2**i, 6 * 2**i * 2, 1, rngs=rngs) for i in range(2))
+            *(ConvBN(6 * 2**i, 12 * 2**i, 1, rngs=rngs) for i in range(2))
         )
         self.outer = Sequential(*(RepeatsOuter(24, rngs=rngs) for _ in range(2)))
         self.tower1 = Tower(24, 2, 5, rngs=rngs)

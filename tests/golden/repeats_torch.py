@@ -126,7 +126,7 @@ class Repeats(nn.Module):
         )
         self.bodies = nn.Sequential(*(RepeatsBodies(6) for _ in range(2)))
         self.double_up = nn.Sequential(
-            *(ConvBN(6 * 2**i, 6 * 2**i * 2, 1) for i in range(2))
+            *(ConvBN(6 * 2**i, 12 * 2**i, 1) for i in range(2))
         )
         self.outer = nn.Sequential(*(RepeatsOuter(24) for _ in range(2)))
         self.tower1 = Tower(24, 2, 5)
