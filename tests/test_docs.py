@@ -423,7 +423,11 @@ def test_the_commands_and_programs_of_the_page_on_weights(tmp_path: Path) -> Non
 #: What the programs of the page on Flax must have done.
 _CHECKS_OF_FLAX = """
 assert loss.shape == () and logits.shape == (8, 10)
-assert (predict(restored, x) == logits).all()
+assert (same == logits).all()
+assert features.shape == (8, 16, 16, 16)
+exported = jax.export.deserialize(bytearray(Path("small.jax").read_bytes())).call(x[:3])
+assert abs(exported - logits[:3]).max() < 1e-5 * abs(logits).max()
+assert predict(mixed, x).dtype == jnp.bfloat16
 assert halved.dtype == jnp.bfloat16
 assert abs(halved - logits).max() < 0.05 * abs(logits).max()
 assert spread.sharding.spec == jax.P("batch", None)

@@ -573,10 +573,8 @@ class Run:
         if args.weights:
             load_weights(model, args.weights, args.fresh)
         freeze(model, self.patterns)
-        if args.precision != "float32":
-            for _, layer in nnx.iter_modules(model):
-                if isinstance(layer, nnx.Conv | nnx.Linear):
-                    layer.dtype = jnp.dtype(args.precision)  # not of the weights
+        if args.precision != "float32":  # of what is computed, not of the weights
+            model.set_attributes(nnx.Conv, nnx.Linear, dtype=jnp.dtype(args.precision))
         parts = {
             "model": model,
             "optimizer": make_optimizer(model),
