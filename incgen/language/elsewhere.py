@@ -138,7 +138,7 @@ def called_here(name: str) -> str | None:
 def lacking(name: str) -> Help | None:
     """Return advice for an op that the language lacks; "" if there is none, None if unknown.
 
-    >>> lacking("Upsample") == lacking("upsampling2d"), lacking("softplus"), lacking("conv")
+    >>> lacking("Upsample") == lacking("upsampling2d"), lacking("tile"), lacking("conv")
     (True, '', None)
     """
     plain = folded(name)
