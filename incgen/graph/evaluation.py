@@ -22,6 +22,7 @@ from incgen.resolve.arguments import (
     value_fault,
     whole_help,
 )
+from incgen.resolve.written import is_fixed
 
 
 class Evaluator:
@@ -76,7 +77,7 @@ class Evaluator:
                 help_ = near(value, argument.words) if isinstance(value, str) else None
                 self.refuse(origin, what, fault, value, place or call.span, frame, help_)
             result[argument.name] = value
-            if argument.name not in forwarded and _is_fixed(written):
+            if argument.name not in forwarded and is_fixed(written):
                 fixed[argument.name] = value
         return result
 
@@ -142,14 +143,3 @@ class Evaluator:
             assert isinstance(number, int)
             numbers.append(number)
         return tuple(numbers)
-
-
-def _is_fixed(written: df.ArgumentValue) -> bool:
-    """Return whether an argument has the same value in every use."""
-    match written:
-        case df.WindowValue(kernel, stride):
-            return all(isinstance(part, ex.Literal) for part in (*kernel, *stride))
-        case df.SidesValue(sides):
-            return all(isinstance(side, ex.Literal) for side in sides)
-        case _:
-            return written is None or isinstance(written, ex.Literal | Initializer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias, cast
 
 from incgen.base.diagnostics import Code, counted
@@ -289,10 +290,11 @@ def _bias(args: Arguments, size: int, prefix: str = "") -> tuple[Tensor, ...]:
     return (Tensor(f"{prefix}bias", (size,), True, _constant(args.number("bias_init"))),)
 
 
-def _statistics(args: Arguments, channels: int) -> tuple[Tensor, ...]:
+@lru_cache
+def _statistics(channels: int, scaled: object, shifted: object) -> tuple[Tensor, ...]:
     size = (channels,)
-    scale = (Tensor("weight", size, True, _constant(1)),) if args["scale"] else ()
-    shift = (Tensor("bias", size, True, _constant(0)),) if args["shift"] else ()
+    scale = (Tensor("weight", size, True, _constant(1)),) if scaled else ()
+    shift = (Tensor("bias", size, True, _constant(0)),) if shifted else ()
     mean = Tensor("running_mean", size, False, _constant(0))
     return (*scale, *shift, mean, Tensor("running_var", size, False, _constant(1)))
 
@@ -323,7 +325,7 @@ def tensors(op: str, args: Arguments, shape: Shape) -> tuple[Tensor, ...]:
             first = _kernel("weight", "dense", (outputs, shape.size), args)
             return (first, *_bias(args, outputs))
         case "bn":
-            return _statistics(args, inputs)
+            return _statistics(inputs, args["scale"], args["shift"])
         case _:
             return ()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
+from incgen.language.initializers import Initializer
 from incgen.resolve import definitions as df
 
 
@@ -46,6 +47,15 @@ def mapped(value: df.ArgumentValue, change: Callable[[Expression], Expression]) 
             return change(value)
         case _:
             return value
+
+
+def is_fixed(value: df.ArgumentValue) -> bool:
+    """Return whether an argument has the same value in every use."""
+    if value is None or isinstance(value, ex.Literal):
+        return True  # the most frequent
+    if isinstance(value, df.WindowValue | df.SidesValue):
+        return all(isinstance(part, ex.Literal) for part in expressions_of(value))
+    return isinstance(value, Initializer)
 
 
 def axes_in(expression: Expression) -> set[str]:

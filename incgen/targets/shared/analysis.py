@@ -10,6 +10,7 @@ from incgen.resolve import definitions as df
 from incgen.targets.shared.parameters import OpenParameters, float_parameters
 from incgen.targets.shared.shaping import Shaper
 from incgen.targets.shared.signs import never_negative
+from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import UnitForm, unit_forms
 from incgen.targets.shared.words import Words
 
@@ -36,6 +37,11 @@ class Analysis:
     def shaper(self) -> Shaper:
         """Return what computes shapes as formulas."""
         return Shaper(self.graph, self.words)
+
+    @cached_property
+    def input(self) -> Symbol:
+        """Return the shape of the network's input; what is behind it is known by the object."""
+        return Symbol(True, lambda axis: getattr(self.graph.program.network.pixels, axis))
 
     @cached_property
     def floats(self) -> set[tuple[df.Definition, str]]:

@@ -17,7 +17,7 @@ from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.resolve import definitions as df
-from incgen.resolve.written import mapped
+from incgen.resolve.written import is_fixed, mapped
 from incgen.targets.shared.growth import (
     PROBE,
     after_all,
@@ -66,6 +66,8 @@ class Shaper:
         """Find the parameters that carry words, which are not numbers to calculate with."""
         self._taken, self._inside = words, graph.program.network
         self._blocks: dict[tuple[df.Definition, bool], Symbol] = {}
+        #: The shapes after uses and ops by the shape before: every class target asks for them
+        self._after: dict[tuple[int, Symbol], Symbol] = {}
         values: list[tuple[str, object]] = list(graph.parameters.items())
         for seen in graph.observed.values():
             values += [
@@ -130,14 +132,15 @@ class Shaper:
     ) -> Symbol:
         """Return the shape after an element."""
         match element:
-            case df.OpCall(op=op):
-                if keeps_shape(op):
-                    return shape  # the most frequent
-                args = {**element.args, **given} if element.forwards else element.args
-                out = op_output(op, self.resolved_all(args, shape), shape, self._words)
-                return self.possible(out) if isinstance(args.get("pad"), ex.Parameter) else out
-            case df.Instance():
-                return self.instance(element, shape, given)
+            case df.OpCall(op=op) if keeps_shape(op):
+                return shape  # the most frequent
+            case df.OpCall() | df.Instance():
+                if element.forwards:
+                    return self.applied(element, shape, given)
+                key = id(element), shape
+                if key not in self._after:
+                    self._after[key] = self.applied(element, shape, _NOTHING)
+                return self._after[key]
             case df.Chain():
                 for number, child in enumerate(element.elements, 1):
                     shape = self.element(child, shape, labels, given)
@@ -180,8 +183,12 @@ class Shaper:
         """Return arguments with `channels` and the like of a shape."""
         return {name: resolved(value, shape) for name, value in args.items()}
 
-    def instance(self, instance: df.Instance, shape: Symbol, given: Given) -> Symbol:
-        """Return the shape after a use of a unit or block."""
+    def applied(self, instance: df.OpCall | df.Instance, shape: Symbol, given: Given) -> Symbol:
+        """Return the shape after an op, or after a use of a unit or block."""
+        if isinstance(instance, df.OpCall):
+            args = {**instance.args, **given}
+            out = op_output(instance.op, self.resolved_all(args, shape), shape, self._words)
+            return self.possible(out) if isinstance(args.get("pad"), ex.Parameter) else out
         definition = instance.definition
         if definition.kind == "unit":
             passed = self.resolved_all(instance.args, shape)
@@ -243,7 +250,7 @@ class Shaper:
 
 def resolved(value: df.ArgumentValue, shape: Symbol) -> df.ArgumentValue:
     """Return an argument with `channels` and the like of a shape."""
-    return value if isinstance(value, ex.Literal) else mapped(value, shape.formula)
+    return value if is_fixed(value) else mapped(value, shape.formula)
 
 
 def _chosen(condition: Expression, then: Symbol, otherwise: Symbol, span: Span) -> Symbol:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 from incgen.language import expressions as ex
@@ -120,6 +121,7 @@ def sizes_of(value: str) -> tuple[str, ...]:
     return tuple(f"{value}_{axis}" for axis in AXES)
 
 
+@lru_cache
 def parameters_for(value: str, is_map: bool) -> Symbol:
     """Return a shape whose sizes are parameters; `in` is the input of a class or function."""
     return Symbol(is_map, lambda axis: ex.Parameter(f"{value}_{axis}"))

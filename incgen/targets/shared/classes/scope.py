@@ -64,9 +64,8 @@ class Scope(Uses):
         self.owner = owner
         # A part has the parameters of the class around it.
         self.shaper: Shaper = owner.shaper if owner else file.analysis.shaper.inside(definition)
-        self.input = parameters_for("in", is_map)
-        if (pixels := definition.pixels) is not None:
-            self.input = Symbol(True, lambda axis: getattr(pixels, axis))
+        own = definition.pixels is not None
+        self.input = file.analysis.input if own else parameters_for("in", is_map)
         self.init: list[Node] = []
         self.forward: list[Node] = []
         self.level = 0  # how many conditions and loops surround what is written
