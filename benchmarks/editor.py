@@ -156,7 +156,7 @@ async def answered(folder: str) -> dict[str, list[float]]:
         await editor.say("initialize", {"capabilities": {}, "processId": None, "rootUri": None})
         await editor.type(text + "\n")
         await editor.idle()
-        times = [await taken(editor.type(text + "\n" * (n % 2))) for n in range(TIMES)]
+        times = [await taken(editor.type(f"{text}# {n}\n")) for n in range(TIMES)]
         answers.setdefault(KEYSTROKE, []).append(statistics.median(times))
         await editor.idle()
         for name, params in requests(text, editor.uri).items():

@@ -6,7 +6,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -56,7 +56,10 @@ def check(
     except SpecError as error:
         return list(error.diagnostics)
     graph, faults = check_loaded(loaded, parameters)
-    return [*refusals(graph), *faults] if graph is not None else faults
+    if graph is None:
+        return faults
+    *_, refused = refusals(graph)
+    return [*refused, *faults]
 
 
 def check_loaded(
@@ -81,8 +84,8 @@ def check_loaded(
     return graph, faults + [fault for fault in recipes if fault not in faults]
 
 
-def refusals(graph: Graph) -> list[Diagnostic]:
-    """Return what some target cannot express, each once."""
+def refusals(graph: Graph) -> Iterator[list[Diagnostic]]:
+    """Yield what targets cannot express, each once, after every target: what is known so far."""
     from incgen.targets import TARGETS
     from incgen.targets.shared.analysis import Analysis
 
@@ -93,7 +96,7 @@ def refusals(graph: Graph) -> list[Diagnostic]:
             target.check(graph, analysis)
         except SpecError as error:
             refused |= dict.fromkeys(error.diagnostics)
-    return list(refused)
+        yield list(refused)
 
 
 def generate(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -13,9 +15,11 @@ from incgen.base.diagnostics import Diagnostic
 from incgen.base.help import Edit, edits_of
 from incgen.base.source import SourceFile, Span
 from incgen.cli.main import main
+from incgen.graph.nodes import Graph
 from incgen.lsp.alignment import Alignment
 from incgen.lsp.analysis import analyse
 from incgen.lsp.context import context_at
+from incgen.lsp.documents import Documents
 from incgen.lsp.positions import Places
 from incgen.syntax import parser
 from incgen.syntax.tokens import Kind, keywords, tokens
@@ -98,9 +102,9 @@ def test_an_empty_text_has_nothing_in_common() -> None:
 def test_faults_are_those_of_a_check(path: Path) -> None:
     text = path.read_text("utf-8")
     analysis = analyse(path, text, {})
-    everything = [*analysis.refused(), *analysis.diagnostics]
+    *_, refused = analysis.refused()
 
-    assert everything == check(path, text=text)
+    assert [*refused, *analysis.diagnostics] == check(path, text=text)
 
 
 def test_the_text_of_an_open_file_counts(tmp_path: Path) -> None:
@@ -332,3 +336,31 @@ def test_columns_are_counted_as_the_client_does(encoding: str, column: int) -> N
     assert places.offset(place) == 6
     assert places.offset(type(place)(1, 99)) == 7  # the end of the line
     assert places.offset(type(place)(9, 0)) == 9  # the end of the text
+
+
+def test_no_target_is_asked_about_a_text_that_has_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    uri = (tmp_path / "net.inc").as_uri()
+    asked, changed = list[int](), threading.Event()
+
+    def refusals(graph: Graph) -> Iterator[list[Diagnostic]]:
+        for number in range(3):
+            asked.append(number)
+            assert changed.wait(10)
+            yield []
+
+    async def type_twice() -> None:
+        documents = Documents(lambda document, refused: None)
+        documents.change(uri, "numerics torch\nnetwork net() {\n input 8x8 3\n relu\n}\n", 1)
+        while not asked:
+            await asyncio.sleep(0.01)
+        documents.change(uri, "block", 2)
+        changed.set()
+        await documents.current(uri)
+        await documents.apart(lambda: None, targets=True)
+
+    monkeypatch.setattr("incgen.lsp.analysis.refusals", refusals)
+    asyncio.run(type_twice())
+
+    assert asked == [0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -59,9 +59,13 @@ class Analysis:
         read = self.loaded.files() if self.loaded is not None else ()
         return frozenset(file_of(file.source) for file in read)
 
-    def refused(self) -> list[Diagnostic]:
-        """Return what some target cannot express; this takes longer than all the rest."""
-        return refusals(self.graph) if self.graph is not None else []
+    def prepare(self) -> None:
+        """Compute what requests need and faults do not."""
+        _ = self.nodes, self.fields
+
+    def refused(self) -> Iterator[list[Diagnostic]]:
+        """Yield what targets cannot express, as `refusals` does; it takes longer than the rest."""
+        yield from refusals(self.graph) if self.graph is not None else [[]]
 
 
 def analyse(path: Path, text: str, texts: Mapping[Path, str], *, expand: bool = True) -> Analysis:
@@ -75,12 +79,7 @@ def analyse(path: Path, text: str, texts: Mapping[Path, str], *, expand: bool = 
     """
     try:
         analysis = _analysed(path, text, texts, expand)
-        _ = (
-            analysis.names.occurrences,
-            analysis.nodes,
-            analysis.files,
-            analysis.fields,
-        )  # so that no request waits for them
+        _ = analysis.names.occurrences, analysis.files  # their bugs are caught here, too
         return analysis
     except Exception:  # a bug in incgen, after which the editor goes on
         logging.getLogger(__name__).exception("%s cannot be analysed", path)

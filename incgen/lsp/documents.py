@@ -165,10 +165,13 @@ class Documents:
         document.following = asyncio.get_running_loop().create_task(rest)
 
     async def _look(self, document: Document, analysis: Analysis) -> None:
-        """Tell what targets refuse."""
-        refused = await self.apart(analysis.refused, targets=True)
-        if refused and document.analysis is analysis and document.is_current:
-            self._listener(document, refused)
+        """Tell what targets refuse; after a change of the text, no further target is asked."""
+        await self.apart(analysis.prepare)
+        asked, told = analysis.refused(), 0
+        while (refused := await self.apart(lambda: next(asked, None), targets=True)) is not None:
+            if len(refused) > told and document.analysis is analysis and document.is_current:
+                self._listener(document, refused)
+            told = len(refused)
 
     async def _quiet(self, document: Document) -> None:
         """Wait until nothing has been typed for a moment; a new document need not wait."""
