@@ -213,9 +213,21 @@ def test_every_example_is_built(browser: Any, place: str) -> None:
     page.close()
 
 
-def test_from_a_file_it_says_how_to_serve_it(browser: Any) -> None:
-    page = browser.new_page(viewport=DESKTOP)
-    page.goto((SITE / "playground.html").as_uri())
+def test_it_works_from_a_folder(page: Any) -> None:
+    """A page that is opened by a double click may fetch nothing and start no worker from a file."""
+    opened(page, f"{(SITE / 'playground.html').as_uri()}#example=bn_inception")
+    assert "no problems" in status(page).inner_text()
+    for target in ("torch", "keras", "flax"):
+        page.locator(f"[data-tab={target}]").click()
+        page.locator(f"#workbench[data-showing={target}]").wait_for(timeout=START)
+        text = json.loads(page.locator("#playground-data").text_content())["examples"]
+        expected = incgen.generate("network.inc", target, text=text["bn_inception"])
+        assert source(page).partition("\n")[2] == expected
 
-    page.get_by_text("python -m http.server").wait_for()
-    page.close()
+    after(page, lambda: page.get_by_label("Set").fill("classes=10"))
+    page.get_by_role("button", name="Link").click()
+    page.wait_for_function("location.hash.startsWith('#spec=')")
+    link = page.url
+    page.goto("about:blank")
+    opened(page, link)
+    assert page.get_by_label("Set").input_value() == "classes=10"

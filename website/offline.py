@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from pathlib import Path
 
 from website.places import ROOT
@@ -41,7 +40,8 @@ def sever(site: Path) -> None:
     for path in (site / "assets" / "javascripts").rglob("*.js"):
         path.write_text(_ELSEWHERE.sub("data:,", path.read_text("utf-8")), "utf-8")
     shim = site / "assets" / "javascripts" / "iframe-worker.js"
-    shutil.copy(module("iframe-worker/shim/index.js"), shim)
+    text = module("iframe-worker/shim/index.js").read_text("utf-8")
+    shim.write_text(f"window.BrowserWorker = Worker; // that of the playground\n{text}", "utf-8")
     for path in site.rglob("*.html"):
         text = path.read_text("utf-8")
         if _SHIM in text:

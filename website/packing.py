@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +23,7 @@ HERE = ROOT / "website" / "playground"
 #: What incgen needs, and what the help at the cursor does. All of them are Python alone, or can do
 #: without their compiled parts.
 LIBRARIES = ("attr", "attrs", "jinja2", "lark", "lsprotocol", "markupsafe")
+_FORMATTER = "@astral-sh/ruff-wasm-web/ruff_wasm_bg.wasm"
 #: Parts of incgen that run models, read weights or serve editors, which a browser does not.
 _LEFT_OUT = ("cli", "diff", "notebooks", "onnx", "quantization", "starting", "verify", "weights")
 #: The files beside a shipped spec, which in the browser come with incgen.
@@ -42,20 +45,24 @@ def add(site: Path) -> None:
     """Add the programs of the playground to a site."""
     folder = site / "playground"
     _bundle(folder)
-    pyodide = folder / "pyodide"
-    pyodide.mkdir()
-    for name in ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"):
-        shutil.copy(module(f"pyodide/{name}"), pyodide)
-    lock = json.loads(module("pyodide/pyodide-lock.json").read_text("utf-8"))
-    (pyodide / "pyodide-lock.json").write_text(json.dumps({**lock, "packages": {}}), "utf-8")
-    shutil.copy(module("@astral-sh/ruff-wasm-web/ruff_wasm_bg.wasm"), folder)
-    for path in (*folder.glob("*.js"), *pyodide.glob("*.mjs")):
-        path.write_text(_ADDRESS.sub("about:blank", path.read_text("utf-8")), "utf-8")
-    sources = folder / "sources.zip"
+    names = ("pyodide/pyodide.asm.wasm", "pyodide/python_stdlib.zip", _FORMATTER)
+    files = [folder / Path(name).name for name in names]
+    for name, file in zip(names, files, strict=True):
+        shutil.copy(module(name), file)
+    sources, packed = folder / "sources.zip", folder / "incgen.zip"
     pack(sources)
-    library = pyodide / "python_stdlib.zip"
-    _run(["node", str(HERE / "pack.mjs"), *map(str, (sources, folder / "incgen.zip", library))])
+    _run(["node", str(HERE / "pack.mjs"), *map(str, (sources, packed, files[1]))])
     sources.unlink()
+    _write_files(folder, [packed, *files])
+
+
+def _write_files(folder: Path, files: Sequence[Path]) -> None:
+    """Write all that the worker needs as a script, for a page that is opened from a folder."""
+    texts = {"program": (folder / "worker.js").read_text("utf-8")}
+    for file in files:
+        texts[file.name] = b64encode(gzip.compress(file.read_bytes(), mtime=0)).decode()
+    script = f"self.playgroundFiles = {json.dumps(texts)};\n"
+    (folder / "files.js").write_text(script, "utf-8")
 
 
 def pack(path: Path) -> None:
@@ -90,12 +97,16 @@ def _bundle(folder: Path) -> None:
     programs = [str(HERE / name) for name in ("main.js", "worker.js")]
     options = [
         "--bundle",
-        "--format=esm",
+        "--format=iife",
         "--minify",
+        "--external:node:*",
+        "--define:import.meta.url=self.location.href",
         "--log-level=warning",
         "--legal-comments=none",
     ]
     _run([str(tool), *programs, *options, f"--outdir={folder}"])
+    for path in folder.glob("*.js"):
+        path.write_text(_ADDRESS.sub("about:blank", path.read_text("utf-8")), "utf-8")
 
 
 def _run(command: list[str]) -> None:

@@ -24,21 +24,50 @@ const shown = JSON.parse(document.querySelector("#playground-data").textContent)
 
 // ---------------------------------------------------------------- the worker
 
-const worker = new Worker(new URL("playground/worker.js", document.baseURI), { type: "module" });
 const open = new Map();
 let calls = 0;
-worker.onmessage = ({ data: { id, value, failure } }) => {
-  const { resolve, reject } = open.get(id);
-  open.delete(id);
-  failure === undefined ? resolve(value) : reject(new Error(failure));
-};
-worker.onerror = (event) => status(`the program could not be started: ${event.message ?? "no worker"}`, "error");
-const ask = (call, ...given) =>
-  new Promise((resolve, reject) => {
+
+// A page that was opened from a folder may start no worker from a file, nor fetch any: there, both come as a
+// script. And there the theme has put something else in the place of `Worker`.
+async function startWorker() {
+  if (location.protocol !== "file:") {
+    const from = new URL("playground/", document.baseURI).href;
+    return answering(new BrowserWorker(`${from}worker.js`), { from });
+  }
+  await new Promise((resolve, reject) => {
+    document.head.append(Object.assign(document.createElement("script"), {
+      src: "playground/files.js", onload: resolve, onerror: () => reject(new Error("playground/files.js is missing")),
+    }));
+  });
+  const { program, ...packed } = self.playgroundFiles;
+  const worker = new BrowserWorker(URL.createObjectURL(new Blob([program], { type: "text/javascript" })));
+  const files = {};
+  for (const [name, text] of Object.entries(packed)) {
+    files[name] = await (await fetch(`data:application/gzip;base64,${text}`)).blob();
+  }
+  return answering(worker, { files });
+}
+
+function answering(worker, beginning) {
+  worker.onmessage = ({ data: { id, value, failure } }) => {
+    const { resolve, reject } = open.get(id);
+    open.delete(id);
+    failure === undefined ? resolve(value) : reject(new Error(failure));
+  };
+  worker.onerror = (event) => status(`the program could not be started: ${event.message ?? "no worker"}`, "error");
+  worker.postMessage(beginning);
+  return worker;
+}
+
+const started = startWorker();
+async function ask(call, ...given) {
+  const worker = await started;
+  return new Promise((resolve, reject) => {
     calls += 1;
     open.set(calls, { resolve, reject });
     worker.postMessage({ id: calls, call, given });
   });
+}
 
 // ---------------------------------------------------------------- the editor
 

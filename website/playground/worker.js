@@ -1,14 +1,30 @@
 // Python, and what lays generated code out, in a thread of their own. Messages are
-// {id, call, arguments}, answers {id, value} or {id, failure}.
+// {id, call, arguments}, answers {id, value} or {id, failure}. The first message says where the files
+// come from; or it has them, packed by gzip, as a page that was opened from a folder may not fetch any.
 
+import "./classic.js";
 import startRuff, { PositionEncoding, Workspace } from "@astral-sh/ruff-wasm-web";
+import { loadPyodide } from "pyodide";
+import createPyodideModule from "../node_modules/pyodide/pyodide.asm.mjs";
+import { info } from "../node_modules/pyodide/pyodide-lock.json";
 
-const here = new URL(".", self.location.href);
+const { promise: beginning, resolve: begin } = Promise.withResolvers();
+const types = { wasm: "application/wasm", zip: "application/zip" };
+const fetched = self.fetch;
+
+async function answer(address) {
+  const name = String(address).split("/").pop();
+  const { from, files } = await beginning;
+  if (from) return fetched(from + name);
+  const unpacked = files[name].stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(unpacked, { headers: { "content-type": types[name.split(".").pop()] } });
+}
+self.fetch = answer; // which is what Pyodide calls
 
 async function startPython() {
-  const { loadPyodide } = await import(new URL("pyodide/pyodide.mjs", here).href);
-  const packed = fetch(new URL("incgen.zip", here)).then((answer) => answer.arrayBuffer());
-  const python = await loadPyodide({ indexURL: new URL("pyodide/", here).href });
+  const packed = answer("incgen.zip").then((file) => file.arrayBuffer());
+  const lockFileContents = { info, packages: {} };
+  const python = await loadPyodide({ createPyodideModule, indexURL: "file:///", lockFileContents });
   python.unpackArchive(await packed, "zip", { extractDir: "/" });
   return python.runPython("from website.playground.session import Session; Session()");
 }
@@ -20,7 +36,7 @@ const settings = (beside) => ({
 });
 
 async function startFormatter() {
-  await startRuff({ module_or_path: new URL("ruff_wasm_bg.wasm", here) });
+  await startRuff({ module_or_path: answer("ruff_wasm_bg.wasm") });
   const workspaces = new Map();
   return (source, beside) => {
     const key = beside ?? "";
@@ -85,7 +101,9 @@ const calls = {
   },
 };
 
-self.onmessage = async ({ data: { id, call, given } }) => {
+self.onmessage = async ({ data }) => {
+  const { id, call, given } = data;
+  if (id === undefined) return begin(data);
   try {
     self.postMessage({ id, value: await calls[call](...given) });
   } catch (error) {
