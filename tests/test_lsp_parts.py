@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from incgen.api import check
-from incgen.base.diagnostics import Diagnostic
+from incgen.base.diagnostics import Diagnostic, Severity
 from incgen.base.help import Edit, edits_of
 from incgen.base.source import SourceFile, Span
 from incgen.cli.main import main
@@ -191,21 +191,25 @@ def test_every_name_of_a_spec_can_be_another(path: Path) -> None:
 
 # ---------------------------------------------------------------- quick fixes
 
-#: The inputs of which some help is no edit.
-UNMENDED = {
-    line
-    for line in (ROOT / "tests/errors/unmended.txt").read_text("utf-8").splitlines()
-    if not line.startswith("#")
-}
+
+def _listed(name: str) -> set[str]:
+    lines = (ROOT / "tests/errors" / name).read_text("utf-8").splitlines()
+    return {line for line in lines if not line.startswith("#")}
+
+
+#: The inputs of which some help is no edit, and those that have other errors after all edits.
+UNMENDED, UNFINISHED = _listed("unmended.txt"), _listed("unfinished.txt")
 #: Too long to be tried in every run.
-LONG = {"unknown-op_long_line"}
+LONG = {"unknown-op_long_line", "unknown-op_many"}
+#: More than any input needs.
+MOST_FIXES = 40
 HELPED = [path for path in INPUTS if "help: " in path.with_suffix(".err").read_text("utf-8")]
 
 
-def mended(stem: str) -> Iterator[tuple[Diagnostic, Edit, str]]:
-    """Yield the faults of an input that have help, each edit of that, and the text with it."""
+def mended(stem: str, text: str = "") -> Iterator[tuple[Diagnostic, Edit, str]]:
+    """Yield the faults of an input, or of a text of it, each edit of a help, and its result."""
     path = ROOT / "tests/errors" / f"{stem}.inc"
-    text = path.read_text("utf-8")
+    text = text or path.read_text("utf-8")
     for fault in analyse(path, text, {}).diagnostics:
         for edit in edits_of(fault.help):
             assert fault.span is not None
@@ -241,6 +245,25 @@ def test_a_fix_mends_its_fault(stem: str) -> None:
 
         assert fault.span is not None
         assert len(after) < len(before) or fault.span.start not in after, edit
+
+
+@pytest.mark.parametrize("stem", [p.stem for p in HELPED if p.stem not in LONG])
+def test_fixes_lead_to_a_spec_without_errors(stem: str) -> None:
+    """The first fix of the first fault is taken until there is none; what has no fix stays."""
+    path = ROOT / "tests/errors" / f"{stem}.inc"
+    text = path.read_text("utf-8")
+    faults = analyse(path, text, {}).diagnostics
+    without = {fault.message for fault in faults if not edits_of(fault.help)}
+    for _ in range(MOST_FIXES):
+        step = next(mended(stem, text), None)
+        if step is None:
+            break
+        text = step[2]
+    left = [d for d in analyse(path, text, {}).diagnostics if d.severity is Severity.ERROR]
+    shown = [fault.headline for fault in left if fault.message not in without]
+
+    assert step is None
+    assert bool(shown) == (stem in UNFINISHED), shown
 
 
 #: A fix of an input: its title, and the line of a difference that it takes out and puts in.
