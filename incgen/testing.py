@@ -27,9 +27,11 @@ from incgen.language.printing import setting
 from incgen.syntax.loader import find
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from incgen.targets.shared.style import Style
 
-__all__ = ["assert_same_network", "assert_up_to_date"]
+__all__ = ["assert_same_as_original", "assert_same_network", "assert_up_to_date"]
 
 
 def assert_up_to_date(
@@ -101,6 +103,40 @@ def assert_same_network(
     report = verify(graph, rungs=rungs, sources=sources, **options)
     if not report.passed:
         raise AssertionError(f"{_shown(spec)}:\n{text(report, graph)}")
+
+
+def assert_same_as_original(
+    spec: SpecPath,
+    original: nn.Module,
+    parameters: Parameters | None = None,
+    *,
+    layout: str | None = None,
+    seed: int = 0,
+    tolerance: float = 1e-10,
+) -> None:
+    """Assert that the PyTorch model of a spec evaluates as a module that it is a port of.
+
+    A copy of the module gets random weights, which are imported by a layout of the network. Layers
+    are compared in the order of the spec, in float64, and so is the decay of normalisations.
+
+    Args:
+        spec: The spec.
+        original: The module.
+        parameters: Values for parameters and constants.
+        layout: The layout of the module's state dict; otherwise the one that fits.
+        seed: What weights and images are drawn from.
+        tolerance: The largest difference that counts as none, relative to the largest element.
+
+    Raises:
+        AssertionError: They differ; the message names the first layer that does, and its line.
+        SpecError, RequestError, MismatchError, WeightsError: As `incgen.import_weights`.
+    """
+    from incgen.verify.runners.original import difference
+
+    spec = _beside(spec)
+    found = difference(spec, original, parameters, layout=layout, seed=seed, tolerance=tolerance)
+    if found:
+        raise AssertionError(f"{_shown(spec)} is not {type(original).__name__}\n{found}")
 
 
 def _beside(path: SpecPath) -> Path:

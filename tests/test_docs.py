@@ -92,7 +92,8 @@ WITH_TABLES = [
 WITH_PROGRAMS = [WEIGHTS, FLAX, ONNX, DRAWING, DEPLOYMENT, TO_USE]
 #: Followed step by step by `test_guides.py`.
 GUIDES = [
-    ROOT / "docs" / f"{name}.md" for name in ("quickstart", "tutorial", "cookbook", "numerics")
+    ROOT / "docs" / f"{name}.md"
+    for name in ("quickstart", "tutorial", "cookbook", "porting", "numerics")
 ]
 TEXTS = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 #: The pages that are followed.
-GUIDES = ("quickstart", "tutorial", "cookbook", "numerics")
+GUIDES = ("quickstart", "tutorial", "cookbook", "porting", "numerics")
 #: Those whose commands `make test` runs too, without the programs, which import frameworks.
 QUICK = ("quickstart", "tutorial")
 

@@ -69,6 +69,7 @@ def test_only_the_templates_of_targets_know_jinja() -> None:
 #: The modules that read or write a framework's own weights files, or run generated models.
 FILES = {
     "torch": {
+        "incgen.verify.runners.original",
         "incgen.verify.runners.torch",
         "incgen.verify.runners.torch_forms",
         "incgen.verify.runners.torch_training",
