@@ -449,6 +449,18 @@ def test_images_are_treated_as_preprocess_treats_them(tmp_path: Path) -> None:
         np.testing.assert_allclose(np.concatenate(parts), wanted, atol=1e-6)
 
 
+def test_of_16_bits_the_upper_8_count(tmp_path: Path) -> None:
+    image = np.full((8, 6), 255 * 256 + 128, np.uint16)
+    image[0, :3] = 0, 51 * 256 + 255, 128 * 256
+    Image.fromarray(image).save(tmp_path / "a.png")
+    source = opened(written(tmp_path, preprocess=True))
+
+    (found, _), *_ = Reader(source, tmp_path, 1).batches(sources.at(tmp_path)[0])
+
+    for channel in found[0]:
+        assert channel[0].tolist() == [0, 51, 128, 255, 255, 255]
+
+
 def test_images_are_resized_and_cropped_as_recipes_say(tmp_path: Path) -> None:
     image = pixels(1, 31, 45, 3)[0]
     Image.fromarray(image).save(tmp_path / "a.png")

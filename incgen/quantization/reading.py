@@ -66,13 +66,14 @@ class Reader:
         return self._preprocessed(self._sized(self._first(item, name), name))
 
     def _read(self, path: Path) -> Array:
-        """Return the pixels of a file (C, H, W)."""
+        """Return the pixels of a file (C, H, W), as training scripts do: of 16 bits, the upper 8."""
         channels = self.source.channels
         if channels not in _MODES:
             self._fail(path.as_posix(), f"cannot have {channels} channels: give an array (.npy)")
         try:
             with Image.open(path) as file:
-                pixels = np.asarray(file.convert(_MODES[channels]))
+                image = file.point(lambda x: x / 256) if file.mode == "I;16" else file
+                pixels = np.asarray(image.convert(_MODES[channels]))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             self._fail(path.as_posix(), f"cannot be read as an image: {reason(error)}")
         return pixels.reshape(*pixels.shape[:2], channels).transpose(2, 0, 1)
