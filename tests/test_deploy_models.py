@@ -136,6 +136,21 @@ def test_weights_that_other_passes_deployed_are_refused(
         module.load_safetensors(model_of(target, module), file)
 
 
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_branches_of_which_nothing_is_left_are_all_there(target: str) -> None:
+    text = """network net {
+        input 1x1 1
+        sum: add { dropout 0.5; dropout 0.4; identity; dropout 0.3 -> identity }
+    }"""
+    module = incgen.load("net.inc", target, text=text, deploy=True)
+    make = getattr(module, TARGETS[target].entry("net"))
+    model = make(rngs=nnx.Rngs(0)) if target == "flax" else make()
+
+    one = np.ones((1, 1, 1, 1), np.float32)
+
+    assert np.asarray(model(torch.from_numpy(one) if target == "torch" else one)).item() == 4
+
+
 SCALED = """numerics torch
 network scaled {
     input 4x4 1

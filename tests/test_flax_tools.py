@@ -279,6 +279,17 @@ def test_a_repeat_can_be_scanned() -> None:
     assert_equal(values(layers), {key: np.stack([one[key], two[key]]) for key in one})
 
 
+def test_iterations_may_take_a_value_from_before_the_repeat() -> None:
+    text = """network net {
+        input 1x1 1
+        a: conv 1x1 1 init=constant(2)
+        r: repeat 2 { b: conv 1x1 1 init=ones; add { identity; from a } }
+    }"""
+    model = incgen.load("net.inc", "flax", text=text).Net(rngs=nnx.Rngs(0))
+
+    assert model(jnp.ones((1, 1, 1, 1))).item() == 2 + 2 + 2
+
+
 def test_remat_changes_no_number() -> None:
     model, again = model_of().blocks[0], model_of().blocks[0]
     x = np.random.default_rng(1).normal(size=(2, 6, 6, 4))

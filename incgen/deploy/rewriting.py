@@ -200,7 +200,9 @@ class _Rewriter:
         for step in body.steps:
             assert isinstance(step, df.Step)
             if step.element is not None:
-                elements = self.element(step.element, edits) or [_nothing(step.span)]
+                elements = self.element(step.element, edits) or [
+                    _nothing(step.span, _first_name(step.element))
+                ]
                 if len(elements) > 1 and step.label is not None:
                     raise UnplaceableError
                 step = replace(step, element=_chained(elements, step.element.span))
@@ -294,6 +296,11 @@ class _Rewriter:
 def _nothing(span: Span, name: str = "identity", *, labelled: bool = False) -> df.OpCall:
     """Return an op that passes its input through."""
     return df.OpCall(OPS["identity"], {}, frozenset(), name, labelled, False, span=span)
+
+
+def _first_name(element: df.Element) -> str:
+    """Return a name of an element that nothing beside it has: its own, or the first inside it."""
+    return next(name for e in df.within(element) if (name := getattr(e, "name", None)))
 
 
 def _is_nothing(body: df.Body) -> bool:
