@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -21,6 +22,7 @@ from torch_tools import (
     fx_traced,
     hooked,
     int8_fx,
+    int8_pt2e,
     jit_traced,
     scripted,
 )
@@ -136,6 +138,20 @@ def test_whatever_traces_same_takes_other_sizes() -> None:
             torch.testing.assert_close(form(y), expected)
 
 
+def test_same_takes_other_sizes_in_onnx_where_windows_skip_pixels(tmp_path: Path) -> None:
+    text = "network net { input 13x14 1\n max_pool 2x4/3 pad=same ceil=false }"
+    model = incgen.load("net.inc", "torch", text=text).Net()
+    x = torch.randn(2, 1, 13, 14)
+    sizes = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    path = tmp_path / "net.onnx"
+
+    torch.onnx.export(model, (x,), path, input_names=["x"], dynamic_shapes=(sizes,), verbose=False)
+
+    session = onnxruntime.InferenceSession(path)
+    for y in (x, torch.randn(1, 1, 15, 18), torch.randn(1, 1, 16, 16)):
+        np.testing.assert_array_equal(session.run(None, {"x": y.numpy()})[0], model(y).numpy())
+
+
 def test_same_pads_as_its_definition() -> None:
     same_pad = incgen.load("sames.inc", "torch", text=SAMES).same_pad
 
@@ -240,6 +256,18 @@ def test_a_global_average_of_one_pixel_can_be_quantised() -> None:
 
     with torch.no_grad():
         torch.testing.assert_close(int8_fx(model, x)(x), model(x), rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("quantised", [int8_fx, int8_pt2e])
+@pytest.mark.parametrize("name", ["merges", "paddings", "separable"])
+def test_convolutions_with_any_border_can_be_quantised(name: str, quantised: Any) -> None:
+    model, x = model_of(name)
+
+    with torch.no_grad():
+        wanted = model.eval()(x)
+        found = quantised(model, x)(x)
+
+    assert (found - wanted).abs().max() < 0.1 * wanted.abs().max()
 
 
 def test_heads_are_of_training_only() -> None:

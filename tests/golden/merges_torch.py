@@ -44,6 +44,12 @@ class Mul(nn.ModuleDict):
         return product
 
 
+def half(kernel: int | tuple[int, int], dilation: int = 1) -> tuple[int, int]:
+    """Return the padding with which an odd window keeps the size of a map."""
+    kh, kw = (kernel, kernel) if isinstance(kernel, int) else kernel
+    return dilation * (kh // 2), dilation * (kw // 2)
+
+
 class ConvBN(nn.Module):
     """Convolution, batch normalisation and ReLU."""
 
@@ -51,7 +57,9 @@ class ConvBN(nn.Module):
         self, in_channels: int, channels: int, kernel: int | tuple[int, int]
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, channels, kernel, padding="same", bias=False)
+        self.conv = nn.Conv2d(
+            in_channels, channels, kernel, padding=half(kernel), bias=False
+        )
         nn.init.xavier_uniform_(self.conv.weight)
         self.bn = nn.BatchNorm2d(channels, eps=1e-5, momentum=0.1)
 

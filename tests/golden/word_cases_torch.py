@@ -19,9 +19,9 @@ from torch.nn import functional as F
 def same_pad(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
     """Return TensorFlow's "same" padding before and after; an odd pixel goes after."""
     # `max` would fix a dynamic size while tracing.
-    span = dilation * (kernel - 1) + 1
-    total = (size - 1) // stride * stride + span - size
-    if span < stride:
+    reach = dilation * (kernel - 1)
+    total = reach - (size - 1) % stride
+    if reach + 1 < stride:
         total *= (total + stride) // stride  # by 0 if negative, else by 1
     return total // 2, total - total // 2
 
@@ -34,9 +34,7 @@ class Conv2dSame(nn.Conv2d):
         top, bottom = same_pad(input.size(2), kh, sh, dh)
         left, right = same_pad(input.size(3), kw, sw, dw)
         x = F.pad(input, (left, right, top, bottom))
-        return F.conv2d(
-            x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups
-        )
+        return self._conv_forward(x, self.weight, self.bias)
 
 
 class Inner(nn.Module):

@@ -33,7 +33,7 @@ from incgen.targets.shared.values import (
     window,
 )
 from incgen.targets.shared.weights import depthwise_fans
-from incgen.targets.shared.windows import SAME, padded_apart, padding
+from incgen.targets.shared.windows import padded_apart, padding
 from incgen.targets.shared.words import by_word
 from incgen.targets.torch.weights import separable_weights, weights
 
@@ -56,7 +56,8 @@ def _convolution(
     if around.sides is None:
         return Op("conv_same", facts)
     if around.same and isinstance(frame.kernel[0], ex.Item):
-        return Op("conv", {**facts, "padding": SAME})
+        half = Op("half", {"kernel": facts["kernel"], "dilation": dilation})
+        return Op("conv", {**facts, "padding": half})
     if around.both is None:
         return Op("conv_padded", {**facts, "border": ex.Tuple(around.sides)})
     return Op("conv", {**facts, "padding": paired(around.both)})
