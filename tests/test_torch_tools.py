@@ -145,7 +145,11 @@ def test_same_takes_other_sizes_in_onnx_where_windows_skip_pixels(tmp_path: Path
     sizes = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
     path = tmp_path / "net.onnx"
 
-    torch.onnx.export(model, (x,), path, input_names=["x"], dynamic_shapes=(sizes,), verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model, (x,), path, input_names=["x"], dynamic_shapes=(sizes,), verbose=False
+        )
 
     session = onnxruntime.InferenceSession(path)
     for y in (x, torch.randn(1, 1, 15, 18), torch.randn(1, 1, 16, 16)):
@@ -258,6 +262,7 @@ def test_a_global_average_of_one_pixel_can_be_quantised() -> None:
         torch.testing.assert_close(int8_fx(model, x)(x), model(x), rtol=0, atol=0.02)
 
 
+@pytest.mark.filterwarnings("ignore:All inputs of this cat operator")
 @pytest.mark.parametrize("quantised", [int8_fx, int8_pt2e])
 @pytest.mark.parametrize("name", ["merges", "paddings", "separable"])
 def test_convolutions_with_any_border_can_be_quantised(name: str, quantised: Any) -> None:
