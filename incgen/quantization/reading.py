@@ -66,7 +66,7 @@ class Reader:
         return self._preprocessed(self._sized(self._first(item, name), name))
 
     def _read(self, path: Path) -> Array:
-        """Return the pixels of a file (C, H, W), as training scripts do: of 16 bits, the upper 8."""
+        """Return the pixels of a file (C, H, W), as in training: of 16 bits, the upper 8."""
         channels = self.source.channels
         if channels not in _MODES:
             self._fail(path.as_posix(), f"cannot have {channels} channels: give an array (.npy)")
