@@ -300,7 +300,8 @@ def _nothing(span: Span, name: str = "identity", *, labelled: bool = False) -> d
 
 def _first_name(element: df.Element) -> str:
     """Return a name of an element that nothing beside it has: its own, or the first inside it."""
-    return next(name for e in df.within(element) if (name := getattr(e, "name", None)))
+    names = (getattr(inside, "name", None) for inside in df.within(element))
+    return next(name for name in names if isinstance(name, str))
 
 
 def _is_nothing(body: df.Body) -> bool:
