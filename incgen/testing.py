@@ -27,8 +27,6 @@ from incgen.language.printing import setting
 from incgen.syntax.loader import find
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from incgen.targets.shared.style import Style
 
 __all__ = ["assert_same_as_original", "assert_same_network", "assert_up_to_date"]
@@ -107,7 +105,7 @@ def assert_same_network(
 
 def assert_same_as_original(
     spec: SpecPath,
-    original: nn.Module,
+    original: Any,
     parameters: Parameters | None = None,
     *,
     layout: str | None = None,
@@ -121,7 +119,7 @@ def assert_same_as_original(
 
     Args:
         spec: The spec.
-        original: The module.
+        original: The module, a `torch.nn.Module`.
         parameters: Values for parameters and constants.
         layout: The layout of the module's state dict; otherwise the one that fits.
         seed: What weights and images are drawn from.

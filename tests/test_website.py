@@ -15,6 +15,7 @@ from markdown import Markdown
 from markdown_it import MarkdownIt
 
 import incgen
+from incgen import testing
 from website import gallery, landing, reference, sources
 from website.checking import faults
 from website.markdown import Conversion
@@ -141,7 +142,7 @@ def test_the_page_on_python_has_every_public_name(tmp_path: Path) -> None:
 
     text = (tmp_path / "api.md").read_text("utf-8")
     found = re.findall(r"^### `incgen\.([\w.]+)`$", text, re.MULTILINE)
-    wanted = {*incgen.__all__, "testing.assert_same_network", "testing.assert_up_to_date"}
+    wanted = {*incgen.__all__, *(f"testing.{name}" for name in testing.__all__)}
     assert set(found) == wanted - {"__version__"} and len(found) == len(set(found))
     assert "| `target` | `str \\| Sequence[str]` | A target or several. |" in text
     assert "| `SpecError` | The spec has faults, or a target cannot express it. |" in text
