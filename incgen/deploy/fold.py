@@ -18,7 +18,7 @@ from typing import TypeAlias
 from incgen.deploy.edits import Edit, Edits, Rewrite, consumers
 from incgen.graph.changes import FoldedNorm, FoldedScale
 from incgen.graph.nodes import Graph, Node
-from incgen.graph.shapes import averages
+from incgen.graph.shapes import chosen
 
 #: The layers that multiply by a kernel for each output channel, and the part that does so last.
 _LAYERS = {"conv": "", "depthwise_conv": "", "separable_conv": ".pointwise", "dense": ""}
@@ -39,7 +39,7 @@ class _UnfitError(Exception):
 
 def obstacle(node: Node) -> str:
     """Return why nothing that is linear passes a layer; "" if it does."""
-    if node.op in ("global_avg_pool", "adaptive_avg_pool") or averages(node.op, node.args):
+    if chosen(node.op, node.args) in ("avg_pool", "global_avg_pool", "adaptive_avg_pool"):
         return ""
     return f"`{node.op}` in front cannot take it"
 

@@ -20,7 +20,7 @@ from incgen.deploy.edits import Edit, Edits, Pass
 from incgen.deploy.project_first import counts_border
 from incgen.graph.changes import FoldedNorm
 from incgen.graph.nodes import Graph, Node
-from incgen.graph.shapes import averages
+from incgen.graph.shapes import chosen
 from incgen.language.expressions import Literal
 
 _BIAS = Edit(args={"bias": Literal(True)}, mark="biased")
@@ -35,7 +35,7 @@ def _obstacle(node: Node) -> str:
     """Return why a normalisation does not pass a layer; "" if it does."""
     if node.op == "pad":
         return f"the border of `{node.path}` in front is 0 before it"
-    if averages(node.op, node.args) and counts_border(node):
+    if chosen(node.op, node.args) == "avg_pool" and counts_border(node):
         return f"`{node.path}` in front counts its border"
     return fold.obstacle(node)
 

@@ -23,7 +23,7 @@ from itertools import count
 
 from incgen.deploy.edits import Edit, Edits, Pass, Rewrite, consumers
 from incgen.graph.nodes import Graph, Node
-from incgen.graph.shapes import NO_BORDER, Window, averages
+from incgen.graph.shapes import NO_BORDER, Window, chosen
 from incgen.language.expressions import Literal
 from incgen.language.ops import OPS
 from incgen.resolve import definitions as df
@@ -39,7 +39,7 @@ def _find(graph: Graph) -> Edits:
         if not conv.inputs or not _is_projection(conv):
             continue
         pool = graph.nodes[conv.inputs[0]]
-        if not averages(pool.op, pool.args):
+        if chosen(pool.op, pool.args) != "avg_pool":
             continue
         reason = _obstacle(pool, conv, taken[conv.inputs[0]] == [index])
         if reason:

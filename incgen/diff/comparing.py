@@ -30,6 +30,7 @@ from incgen.diff.parts import Part, parts_of
 from incgen.diff.wiring import rewired
 from incgen.diff.written import Site, sites
 from incgen.graph.nodes import Graph, Node, Use
+from incgen.graph.shapes import chosen
 from incgen.graph.words import TOLD
 from incgen.language.ops import OPS
 
@@ -132,14 +133,10 @@ def _layers(
             states[node.path] = NEW
             continue
         ours, theirs = both[node.path]
-        if node.path in local or _kind(ours) != _kind(theirs) or _numbers_differ(ours, theirs):
+        kinds = {chosen(layer.op, layer.args) for layer in (ours, theirs)}
+        if node.path in local or len(kinds) > 1 or _numbers_differ(ours, theirs):
             states[node.path] = CHANGED
     return states
-
-
-def _kind(node: Node) -> str:
-    """Return what a layer is; a pooling that a word chooses is what it chose."""
-    return f"{node.args['kind']}_pool" if node.op == "pool" else node.op
 
 
 def _numbers_differ(a: Node, b: Node) -> bool:

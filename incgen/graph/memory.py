@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from incgen.base.frozen import dataclass
 from incgen.graph.nodes import Graph, Node
+from incgen.graph.shapes import chosen
 from incgen.graph.unused import needed
 from incgen.language.ops import OPS
 
@@ -59,7 +60,7 @@ def _kept(graph: Graph) -> list[int]:
     values: set[int] = set()
     inside = [0] * len(nodes)  # what layers keep that is not a value of the graph
     for index, node in enumerate(nodes):
-        op = _op(node)
+        op = chosen(node.op, node.args)
         by = DERIVATIVES.get(op)
         if by == "output" and varying[index]:
             values.add(stored[index])
@@ -95,10 +96,6 @@ def _varying(nodes: Sequence[Node]) -> list[bool]:
     for node in nodes:
         varying.append(bool(node.parameters) or any(varying[index] for index in node.inputs))
     return varying
-
-
-def _op(node: Node) -> str:
-    return f"{node.args['kind']}_pool" if node.op == "pool" else node.op
 
 
 def _between(graph: Graph, node: Node) -> int:

@@ -9,7 +9,7 @@ from incgen.base.frozen import dataclass
 from incgen.base.source import Span
 from incgen.base.tables import ruled
 from incgen.graph.nodes import Graph, Node, Use
-from incgen.graph.shapes import averages, effective
+from incgen.graph.shapes import chosen, effective
 from incgen.language import expressions as ex
 from incgen.language.ops import place_of
 from incgen.language.presets import PRESETS
@@ -81,7 +81,7 @@ def acts(node: Node, argument: Argument) -> bool:
         case "ceil":
             return window.strided
         case "count_pad":
-            return averages(node.op, node.args) and any(map(any, node.args.borders))
+            return chosen(node.op, node.args) == "avg_pool" and any(map(any, node.args.borders))
         case _:
             return True
 

@@ -17,8 +17,8 @@ from incgen.graph.shapes import (
     Fault,
     Shape,
     Window,
-    averages,
     borders,
+    chosen,
     sides,
     spatial,
 )
@@ -123,7 +123,7 @@ def _rounded_up(op: Op, args: Arguments, around: Borders) -> bool:
     if args["ceil"] is None and args.window.strided:
         raise _must_say(op.name, "ceil", f"with the window {args.window}", "ceil=false")
     padded = max(around[0] + around[1])
-    if averages(op.name, args) and padded and args["count_pad"] is None:
+    if chosen(op.name, args) == "avg_pool" and padded and args["count_pad"] is None:
         why = f"with a padding of {counted(padded, 'pixel')}"
         raise _must_say(op.name, "count_pad", why, "count_pad=true")
     return bool(args["ceil"])

@@ -124,9 +124,9 @@ _CONCERNED = {
 }
 
 
-def averages(op: str, args: Mapping[str, object]) -> bool:
-    """Return whether an op is an average pooling with windows."""
-    return op == "avg_pool" or (op == "pool" and args["kind"] == "avg")
+def chosen(op: str, args: Mapping[str, object]) -> str:
+    """Return the name of an op; a pooling that a word chooses is what it chose."""
+    return f"{args['kind']}_pool" if op == "pool" else op
 
 
 class Fault(Exception):
