@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
+import ntpath
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jax.numpy as jnp
@@ -149,6 +152,27 @@ def test_branches_of_which_nothing_is_left_are_all_there(target: str) -> None:
     one = np.ones((1, 1, 1, 1), np.float32)
 
     assert np.asarray(model(torch.from_numpy(one) if target == "torch" else one)).item() == 4
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_keys_that_differ_in_case_are_others_on_every_system(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """network net {
+        input 1x1 1
+        a: { conv: conv 1x1 1 bias=false; scale 2 }
+        A: { conv: conv 1x1 1 bias=false; scale 3 }
+    }"""
+    one = np.ones((1, 1, 1, 1), np.float32)
+    safetensors.numpy.save_file({"a.conv.weight": one, "A.conv.weight": one}, tmp_path / "w")
+    module = incgen.load("net.inc", target, text=text, deploy=True)
+    make = getattr(module, TARGETS[target].entry("net"))
+    model = make(rngs=nnx.Rngs(0)) if target == "flax" else make()
+    monkeypatch.setattr(fnmatch, "os", SimpleNamespace(path=ntpath))
+
+    module.load_safetensors(model, tmp_path / "w")
+
+    assert np.asarray(model(torch.from_numpy(one) if target == "torch" else one)).item() == 6
 
 
 SCALED = """numerics torch
