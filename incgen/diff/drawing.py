@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from incgen.base.diagnostics import listed
 from incgen.diff.changes import CHANGED, NEW, Comparison
 from incgen.draw.drawing import rendered
 from incgen.draw.page import scene
-from incgen.draw.scene import Label, Mark, Patch, Scene
 from incgen.draw.view import DrawError, View
 from incgen.graph.frames import prefixes
 from incgen.graph.nodes import Graph
@@ -17,7 +14,6 @@ from incgen.graph.nodes import Graph
 _COLOURS = {NEW: "#009e73", CHANGED: "#e69f00"}
 #: The formats that have colours of one's own.
 FORMATS = ("svg", "png", "pdf")
-_MARGIN, _SWATCH, _LINE = 24.0, 12.0, 20.0
 
 
 def drawn(comparison: Comparison, graph: Graph, form: str) -> bytes:
@@ -32,9 +28,8 @@ def drawn(comparison: Comparison, graph: Graph, form: str) -> bytes:
         offer = listed([f".{suffix}" for suffix in FORMATS], "or")
         raise DrawError(f"a comparison is drawn as {offer}, not as `.{form}`")
     view = View(definitions=False)
-    made, _ = scene(graph, view)
+    made, _ = scene(graph, view, _legend(comparison))
     colours = _colours(comparison, graph)
-    made = _with_legend(made, comparison)
     return rendered(made, lambda box: colours.get(box.key, ""), view.theme, form)
 
 
@@ -52,16 +47,10 @@ def _colours(comparison: Comparison, graph: Graph) -> dict[str, str]:
     }
 
 
-def _with_legend(made: Scene, comparison: Comparison) -> Scene:
-    """Add what the colours mean, and what is gone, below a drawing."""
-    marks, y = list[Mark](made.marks), made.height - _MARGIN / 2
-    for state, text in ((NEW, "new"), (CHANGED, "changed, or something in it is")):
-        marks.append(Patch(_MARGIN, y, _SWATCH, _SWATCH, "other", _COLOURS[state]))
-        marks.append(Label(_MARGIN + _SWATCH + 6, y + 10, text, "faint"))
-        y += _LINE
+def _legend(comparison: Comparison) -> list[tuple[str, str]]:
+    """Return what the colours mean, and what is gone, as lines."""
+    lines = [(_COLOURS[NEW], "new"), (_COLOURS[CHANGED], "changed, or something in it is")]
     gone = [only.key for only in comparison.removed if not only.place.a]
     if gone:
-        text = f"gone: {', '.join(gone[:8])}{' and more' if len(gone) > 8 else ''}"
-        marks.append(Label(_MARGIN, y + 10, text, "faint"))
-        y += _LINE
-    return replace(made, marks=tuple(marks), height=y + _MARGIN / 2)
+        lines.append(("", f"gone: {', '.join(gone[:8])}{' and more' if len(gone) > 8 else ''}"))
+    return lines

@@ -26,8 +26,13 @@ _NARROWEST = 420.0  #: A page is at least so wide, for its title
 _SWATCH = 12.0
 
 
-def scene(graph: Graph, view: View) -> tuple[Scene, OfBox]:
+def scene(graph: Graph, view: View, notes: Sequence[tuple[str, str]] = ()) -> tuple[Scene, OfBox]:
     """Draw a network.
+
+    Args:
+        graph: The network.
+        view: How it is drawn.
+        notes: Lines below the legend: a colour, or "" for none, and a text.
 
     Returns:
         The drawing, and what gives the colour of a box in place of that of its kind.
@@ -46,6 +51,8 @@ def scene(graph: Graph, view: View) -> tuple[Scene, OfBox]:
     spots = arranged((wide, high), blocks, view.down)
     whole = max([wide, _NARROWEST, *(spot.x + spot.width for spot in spots)])
     head, top = _head(graph, [main, *inside], heat, whole)
+    more, top = _notes(notes, top, whole)
+    head += more
     marks = [*head, *(mark.moved(_MARGIN + dx, top + dy) for mark in part.marks)]
     bottom = top + high
     for spot in spots:
@@ -79,6 +86,19 @@ def _head(
         y += 15
         marks.append(Label(_MARGIN, y, cut(unit, 11, whole), "faint"))
     return marks, y + 26
+
+
+def _notes(notes: Sequence[tuple[str, str]], y: float, whole: float) -> tuple[list[Mark], float]:
+    """Return further lines of a legend, and where they end."""
+    marks: list[Mark] = []
+    for colour_, text in notes:
+        x = 0.0
+        if colour_:
+            marks.append(Patch(_MARGIN, y - 12, _SWATCH, _SWATCH, "other", colour_))
+            x = _SWATCH + 6
+        marks.append(Label(_MARGIN + x, y - 2, cut(text, 11, whole - x), "faint"))
+        y += 20
+    return marks, y
 
 
 def titled(graph: Graph) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from fractions import Fraction
 
 from incgen.base.tables import aligned
 from incgen.graph.nodes import Graph
@@ -156,7 +157,20 @@ def _transform(transform: rp.Transform) -> str:
 
 def _value(value: object) -> str:
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_value, value))}]"
+        return f"[{', '.join(map(_ratio, value))}]"
     if isinstance(value, bool):
         return str(value).lower()
     return plain(value) if isinstance(value, float) else str(value)
+
+
+def _ratio(value: object) -> str:
+    """Return an element of a list; `4/3` for a number that is one and takes many digits.
+
+    >>> _ratio(4 / 3), _ratio(0.75), _ratio(0.1234567891)
+    ('4/3', '0.75', '0.1234567891')
+    """
+    text = _value(value)
+    if isinstance(value, float) and len(text) > 9:
+        ratio = Fraction(value).limit_denominator(99)
+        return str(ratio) if float(ratio) == value else text
+    return text
