@@ -518,6 +518,19 @@ def test_parameters_that_only_one_network_has() -> None:
     assert "The parameter `deep` is gone: `true`." in text(compared(more, NET))
 
 
+@pytest.mark.parametrize(("join", "same"), [("add", True), ("mul", True), ("concat", False)])
+def test_the_order_of_branches_matters_in_a_concat(join: str, same: bool) -> None:
+    text = (
+        "numerics torch\nnetwork net {{\n input 8x8 4\n {0} {{\n {1}\n {2}\n }}\n"
+        " last: conv 1x1 4\n}}\n"
+    )
+    branches = ("identity", "a: conv 3x3 4 -> relu")
+
+    found = compared(text.format(join, *branches), text.format(join, *branches[::-1]))
+
+    assert is_same(found) is same
+
+
 def test_a_padding_that_is_the_same_border() -> None:
     """It is told with what it does; around a 1x1 window it is not a difference."""
     other = edited("stem: conv_bn 3x3 16", "stem: conv_bn 3x3 16 pad=same")

@@ -115,6 +115,15 @@ def test_depth_cuts_the_tree_and_keeps_the_sums(small: Graph) -> None:
     assert "2,112" in text
 
 
+def test_a_repeat_says_what_it_stacks_however_often() -> None:
+    text = "numerics torch\nblock part { a: conv 3x3 3 }\nnetwork net {\n input 4x4 3\n"
+    text += " one: repeat 1 { part }\n two: repeat 2 { part }\n}\n"
+
+    table = shown(compile_spec("net.inc", text=text), depth=1)
+
+    assert "one     1 x part" in table and "two     2 x part" in table
+
+
 def test_all_shows_the_layers_inside_units(small: Graph) -> None:
     names = labels(shown(small, everything=True))
 

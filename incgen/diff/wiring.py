@@ -8,6 +8,9 @@ from incgen.diff.aligning import Aligned, layers
 from incgen.diff.changes import Place, Rewired
 from incgen.graph.nodes import Graph, Node
 
+#: The joins whose branches may stand in any order.
+_SYMMETRIC = ("add", "mul")
+
 
 def rewired(a: Graph, b: Graph, aligned: Sequence[Aligned]) -> tuple[Rewired, ...]:
     """Return the layers that take other layers, where both networks have all of these.
@@ -24,7 +27,10 @@ def rewired(a: Graph, b: Graph, aligned: Sequence[Aligned]) -> tuple[Rewired, ..
         known = [node for node in before if node is not None]
         if len(known) < len(before) or any(id(node) not in matched for node in after):
             continue
-        if [id(node) for node in known] != [id(node) for node in after]:
+        taken, instead = ([id(node) for node in nodes] for nodes in (known, after))
+        if ours.op in _SYMMETRIC:
+            taken, instead = sorted(taken), sorted(instead)
+        if taken != instead:
             place = Place(_definition(ours), _definition(theirs))
             keys = [tuple(_inside(node, theirs) for node in nodes) for nodes in (known, after)]
             row = Rewired(place, _inside(theirs, theirs), keys[0], keys[1])

@@ -45,7 +45,7 @@ class Group:
         ops = {child.op for child in self.children}
         count = len(self.children)
         numbered = [child.name for child in self.children] == [str(i) for i in range(count)]
-        if not numbered or count < 2 or len(ops) > 1 or "" in ops:
+        if not numbered or len(ops) != 1 or "" in ops:
             return ""
         return f"{count} x {ops.pop()}"
 
