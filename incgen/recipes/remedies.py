@@ -79,10 +79,12 @@ class _Meant:
         self.setting, self.form, self.constants = setting, form, constants
         ours = {field.name for field in form.attributes}
         by_name = {attribute.name.text: attribute.value for attribute in call.attributes}
-        at = [by_name[field.name] for field in form.positional if field.name in by_name]
+        # The name of the form may stand for that of its value: `clip norm=2`.
+        placed = dict.fromkeys([form.name, *(field.name for field in form.positional)])
+        at = [by_name[name] for name in placed if name in by_name and name not in ours]
         self.left = [*at, *positional]
         self.given = {name: _text(value) for name, value in by_name.items() if name in ours}
-        self.unknown = by_name.keys() - {field.name for field in form.fields}
+        self.unknown = by_name.keys() - ours - placed.keys()
         self.units = [UNITS[word] for word in map(_word, self.left) if word in UNITS]
         for field in form.fields:
             self._take(field)
