@@ -424,6 +424,8 @@ def test_the_commands_and_programs_of_the_page_on_weights(tmp_path: Path) -> Non
 #: What the programs of the page on Flax must have done.
 _CHECKS_OF_FLAX = """
 assert loss.shape == () and logits.shape == (8, 10)
+loaded.eval(), load_safetensors(model, "small.safetensors"), model.eval()
+assert abs(predict(loaded, x) - predict(model, x)).max() < 1e-5
 assert (same == logits).all()
 assert features.shape == (8, 16, 16, 16)
 exported = jax.export.deserialize(bytearray(Path("small.jax").read_bytes())).call(x[:3])
