@@ -422,8 +422,7 @@ def matching(patterns: list[str], keys: Iterable[str]) -> set[str]:
     found: set[str] = set()
     known = sorted(keys)
     for pattern in patterns:
-        ends = (pattern, f"{pattern}.*")
-        hits = {key for key in known if any(fnmatchcase(key, end) for end in ends)}
+        hits = {key for key in known if fnmatchcase(f"{key}.", f"{pattern}.*")}
         if not hits:
             near = get_close_matches(pattern, known, 3, 0) or known[:3]
             sys.exit(f"error: no key matches {pattern}; near it are {', '.join(near)}")
