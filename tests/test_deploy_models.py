@@ -11,6 +11,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import onnxruntime
 import pytest
 import safetensors.numpy
 import safetensors.torch
@@ -19,7 +20,7 @@ from flax import nnx
 
 import incgen
 from incgen.inference import deployed, find_passes
-from incgen.targets import TARGETS
+from incgen.targets import ONNX, TARGETS
 from incgen.verify import drawing, inputs, verify
 from incgen.verify.reference import Reference
 from incgen.weights.checkpoint import Array
@@ -175,6 +176,30 @@ def test_keys_that_differ_in_case_are_others_on_every_system(
     assert np.asarray(model(torch.from_numpy(one) if target == "torch" else one)).item() == 6
 
 
+@pytest.mark.parametrize("target", [*TARGETS, ONNX])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_weights_of_16_bits_are_not_rounded_to_16_again(
+    target: str, dtype: torch.dtype, tmp_path: Path
+) -> None:
+    stored = {key: torch.from_numpy(value).to(dtype) for key, value in WEIGHTS.items()}
+    safetensors.torch.save_file(stored, tmp_path / "half.safetensors")
+    doubles = {key: value.double().numpy() for key, value in stored.items()}
+    path = GRAPH.nodes[next(iter(GRAPH.outputs.values()))].path
+    wanted = dict(Reference(GRAPH, doubles).values(X.astype(np.float64)))[path]
+
+    if target == ONNX:
+        file = tmp_path / "deployed.onnx"
+        incgen.export_onnx(deployed(GRAPH), tmp_path / "half.safetensors", file)
+        (found,) = onnxruntime.InferenceSession(file).run(None, {"input": X})
+    else:
+        module = module_of(target)
+        model = model_of(target, module)
+        module.load_safetensors(model, tmp_path / "half.safetensors")
+        found = called(target, model)
+
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+
+
 SCALED = """numerics torch
 network scaled {
     input 4x4 1
@@ -296,8 +321,6 @@ def test_the_graph_of_a_deployed_form_says_how_it_was_made() -> None:
 def test_a_file_of_onnx_is_deployed_with_its_weights(
     weights: Path, wanted: Array, tmp_path: Path
 ) -> None:
-    import onnxruntime
-
     from incgen.onnx.exporting import export_onnx
 
     made = deployed(GRAPH)

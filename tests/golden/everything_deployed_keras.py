@@ -55,8 +55,9 @@ def fold_norm(weights, layer, norm, eps, first=0, skip=()):
         bias = weights.get(f"{target}.bias", np.zeros_like(mean[part]))
         bias = (bias - mean[part].astype(np.float64)) * g + beta
         scaled = kernel * g.reshape(-1, *[1] * (kernel.ndim - 1))
-        weights[f"{target}.weight"] = scaled.astype(kernel.dtype)
-        weights[f"{target}.bias"] = bias.astype(kernel.dtype)
+        dtype = np.promote_types(kernel.dtype, np.float32)  # 16 bits would round again
+        weights[f"{target}.weight"] = scaled.astype(dtype)
+        weights[f"{target}.bias"] = bias.astype(dtype)
         if first + len(kernel) == len(mean):  # the last layer that takes a part
             for key in [key for key in weights if key.startswith(f"{name}.")]:
                 del weights[key]
@@ -66,8 +67,8 @@ def fold_scale(weights, layer, factor):
     """Fold a constant factor into layers; a `*` in the name stands for any labels."""
     for end in ("weight", "bias"):
         for key in [key for key in weights if fnmatchcase(key, f"{layer}.{end}")]:
-            scaled = weights[key].astype(np.float64) * factor
-            weights[key] = scaled.astype(weights[key].dtype)
+            dtype = np.promote_types(weights[key].dtype, np.float32)
+            weights[key] = (weights[key].astype(np.float64) * factor).astype(dtype)
 
 
 def conv_bn(x, channels, kernel, *, name):

@@ -71,8 +71,11 @@ def fold_norm(
         bias = weights.get(f"{target}.bias", torch.zeros_like(mean[part]))
         bias = (bias - mean[part].double()) * g + beta
         scaled = kernel * g.reshape(-1, *[1] * (kernel.dim() - 1))
-        weights[f"{target}.weight"] = scaled.to(kernel.dtype)
-        weights[f"{target}.bias"] = bias.to(kernel.dtype)
+        dtype = torch.promote_types(
+            kernel.dtype, torch.float32
+        )  # 16 bits would round again
+        weights[f"{target}.weight"] = scaled.to(dtype)
+        weights[f"{target}.bias"] = bias.to(dtype)
         if first + len(kernel) == len(mean):  # the last layer that takes a part
             for key in [key for key in weights if key.startswith(f"{name}.")]:
                 del weights[key]
@@ -82,7 +85,8 @@ def fold_scale(weights: dict[str, Tensor], layer: str, factor: float) -> None:
     """Fold a constant factor into layers; a `*` in the name stands for any labels."""
     for end in ("weight", "bias"):
         for key in [key for key in weights if fnmatchcase(key, f"{layer}.{end}")]:
-            weights[key] = (weights[key].double() * factor).to(weights[key])
+            dtype = torch.promote_types(weights[key].dtype, torch.float32)
+            weights[key] = (weights[key].double() * factor).to(dtype)
 
 
 class ConvBN(nn.Module):
