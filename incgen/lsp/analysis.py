@@ -29,7 +29,6 @@ class Analysis:
     loaded: LoadedFile | None
     diagnostics: tuple[Diagnostic, ...]  #: Those of `incgen check`, but for what targets refuse
     graph: Graph | None  #: None if there are errors, or no network
-    parsed: bool = True  #: Whether all of it and of what it uses could be read
 
     @cached_property
     def names(self) -> Names:
@@ -91,7 +90,7 @@ def _analysed(path: Path, text: str, texts: Mapping[Path, str], expand: bool) ->
     loaded = load_around_faults(path, text, texts, report)
     if loaded is None or report.failed:
         source = loaded.source if loaded is not None else SourceFile(path.as_posix(), text)
-        return Analysis(source, loaded, tuple(report.diagnostics), None, parsed=False)
+        return Analysis(source, loaded, tuple(report.diagnostics), None)
     if not expand:
         resolve(loaded, {}, report)
         RecipeResolver(loaded, report).all()
