@@ -200,6 +200,24 @@ def test_weights_of_16_bits_are_not_rounded_to_16_again(
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_a_unit_for_vectors_may_say_the_same_as_one_for_maps(target: str) -> None:
+    text = """
+    unit of_map = relu
+    unit of_vector = relu
+    block two() { dense 3; of_vector; dense 2 }
+    network net { input 2x2 1; of_map; two }
+    """
+    module = incgen.load("net.inc", target, text=text, deploy=True)
+    make = getattr(module, TARGETS[target].entry("net"))
+    model = make(rngs=nnx.Rngs(0)) if target == "flax" else make()
+
+    shape = (4, 1, 2, 2) if target == "torch" else (4, 2, 2, 1)
+    zeros = np.zeros(shape, np.float32)
+
+    assert model(torch.from_numpy(zeros) if target == "torch" else zeros).shape == (4, 2)
+
+
 SCALED = """numerics torch
 network scaled {
     input 4x4 1

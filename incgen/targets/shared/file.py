@@ -133,10 +133,9 @@ class File(ABC):
             written: Any
             form, written = self.write(name, definition, is_map)
             if self.graph.deployment is not None:  # what told two blocks apart may be gone
-                known = (
-                    f for f in self.forms.values() if replace(written, name=f.name) in self.written
-                )
-                form = next(known, form)
+                names = (f.name for f in self.forms.values())
+                known = (n for n in names if replace(written, name=n) in self.written)
+                form = replace(form, name=next(known, name))
             if form.name == name:
                 self.written.append(written)
             self.forms[key] = form
