@@ -14,6 +14,7 @@ from incgen.language.names import label_fault
 from incgen.language.ops import OPS
 from incgen.language.presets import PRESETS
 from incgen.language.signatures import Argument, Kind, Op, Signature
+from incgen.resolve.arguments import words_of
 from incgen.syntax import tree as st
 from incgen.syntax.edits import named, put_above
 from incgen.syntax.translation import translated, written, written_attribute
@@ -194,17 +195,30 @@ def takes_help(takes: Signature) -> str:
     return "it has no attributes"
 
 
-def surplus(names: Sequence[str], by_name: Sequence[Argument] | None) -> str:
+def surplus(call: st.Call, names: Sequence[str], takes: Signature | None) -> Help:
     """Return what to do with more positional arguments than a use takes.
 
     They have names; an op or unit has arguments that are given by name too, a block has none.
     """
-    if by_name is None:
+    if takes is None:
         which = f": its parameters are {listed(names)}, in this order" if names else ""
-    else:
-        others = [argument.name for argument in by_name][:6]
-        which = f", or give it by name: its attributes are {listed(others)}" if others else ""
-    return f"leave it out{which}"
+        return Help(f"leave it out{which}", *put(""))
+    first, *rest = call.positional[len(names) :]
+    word = first.text if isinstance(first, ex.Name) else ""
+    of = next((a.name for a in takes.attributes if word and word in words_of(a)), None)
+    pair = (of, word) if of else (word, _source(rest[0])) if len(rest) == 1 else None
+    if word and pair:  # `same`, or `stride 2`
+        positional, attributes = written(call)
+        instead = translated(takes, positional[: len(names)], [pair, *attributes])
+        if instead is not None:
+            return write(instead, over=call.span)
+    others = [argument.name for argument in takes.attributes][:6]
+    which = f", or give it by name: its attributes are {listed(others)}" if others else ""
+    return Help(f"leave it out{which}", *put(""))
+
+
+def _source(value: st.Argument) -> str:
+    return value.span.text if value.span is not None else ""
 
 
 def wrong_window(takes: Signature, call: st.Call) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import NoReturn, TypeAlias
 
@@ -167,6 +167,14 @@ def _default_value(argument: Argument, value: DefaultValue) -> ArgumentValue | B
     return ex.Literal(value)
 
 
+def _sides_help(values: Sequence[st.Argument]) -> str:
+    """Return what to type for a padding in brackets that has not 4 numbers."""
+    texts = [value.span.text for value in values if value.span is not None]
+    if len(values) == 2 and len(texts) == 2 and all(text.isdecimal() for text in texts):
+        return write("x".join(texts), why=", or `[top, bottom, left, right]`")
+    return "write `[top, bottom, left, right]`, or `HxW` for both sides alike"
+
+
 def words_of(argument: Argument) -> tuple[str, ...]:
     """Return the words that an argument accepts, `true` and `false` included."""
     if argument.kind is Kind.FLAG:
@@ -296,7 +304,7 @@ class Binder:
             values = written.values
             if len(values) != 4:
                 message = f"a padding in brackets has 4 numbers, but this one has {len(values)}"
-                help_ = "write `[top, bottom, left, right]`, or `HxW` for both sides alike"
+                help_ = _sides_help(values)
                 self.report.refuse(Code.ARGUMENT_COUNT, written.span, message, help=help_)
         sides = []
         for value in values:

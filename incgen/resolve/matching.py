@@ -124,7 +124,7 @@ class Matcher:
             self.tell(Code.UNKNOWN_ATTRIBUTE, strange[0].name.span, *told)
         self.check_windows(takes, call)
         first = [argument.name for argument in takes.positional]
-        given = self.given(takes.name, first, call, takes.attributes)
+        given = self.given(takes.name, first, call, takes)
         given += [(a.name.text, a.value, a.span) for a in call.attributes]
 
         def convert(name: str, written: st.Argument) -> df.ArgumentValue:
@@ -176,7 +176,7 @@ class Matcher:
         owner: str,
         names: Sequence[str],
         call: st.Call,
-        by_name: Sequence[Argument] | None = None,
+        takes: Signature | None = None,
     ) -> list[tuple[str, st.Argument, Span | None]]:
         """Name the positional arguments; report too many, often for want of an arrow."""
         if len(call.positional) > len(names):
@@ -187,11 +187,11 @@ class Matcher:
                 self.report.error(Code.MISSING_ARROW, surplus.span, message, help=help_)
             else:
                 count = counted(len(names), "positional argument")
-                takes = f"{count} ({', '.join(names)})" if names else "no positional arguments"
-                message = f"`{owner}` takes {takes}, not {len(call.positional)}"
+                wants = f"{count} ({', '.join(names)})" if names else "no positional arguments"
+                message = f"`{owner}` takes {wants}, not {len(call.positional)}"
                 from incgen.resolve import advice
 
-                more = Help(advice.surplus(names, by_name), *put(""))
+                more = advice.surplus(call, names, takes)
                 self.report.error(Code.ARGUMENT_COUNT, surplus.span, message, help=more)
         return [(name, w, w.span) for name, w in zip(names, call.positional, strict=False)]
 

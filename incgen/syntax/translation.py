@@ -209,11 +209,12 @@ class _Translation:
 def window_text(text: str) -> str | None:
     """Write an intended window as a window; return None if that is unclear.
 
-    >>> [window_text(text) for text in ("3", "k", "(3, 5)", "[k, 1]", "3xk", "3x3/2", "(k + 2)")]
+    >>> [window_text(text) for text in ("3", "k", "(3, 5)", "[k, 1]", "3xk", "(3x3/2)", "(k + 2)")]
     ['3x3', '{k}x{k}', '3x5', '{k}x1', '3x{k}', '3x3/2', '{k + 2}x{k + 2}']
     """
-    if _WINDOW.fullmatch(text):
-        return text
+    bare = text[1:-1] if text.startswith("(") else text
+    if _WINDOW.fullmatch(bare):
+        return bare
     loose = _LOOSE.fullmatch(text)
     if loose:
         return f"{_part(loose[1])}x{_part(loose[2])}"
