@@ -156,10 +156,10 @@ def faults_of_recipes(
     given, report = plain_parameters(parameters), Reporter()
     graphs: dict[object, Graph] = {}  # recipes often share one
     if graph is not None:
-        graphs[id(loaded), ()] = graph
+        graphs[id(loaded), frozenset()] = graph
     for resolved in RecipeResolver(loaded, report, _own(loaded, given)).all():
         values = given if resolved.file is loaded else {}
-        key = (id(resolved.file), tuple(sorted(resolved.recipe.settings.items(), key=repr)))
+        key = (id(resolved.file), _changes(resolved))
         own = Reporter()
         try:
             graphs[key] = graphs.get(key) or _trained_graph(resolved, values, own)
@@ -168,6 +168,16 @@ def faults_of_recipes(
             faults |= dict.fromkeys(error.diagnostics)
         faults |= dict.fromkeys(own.diagnostics)
     return [*report.diagnostics, *faults]
+
+
+def _changes(resolved: Resolved) -> frozenset[tuple[str, str]]:
+    """Return the settings of a recipe that are not what its file says anyway."""
+    parameters, constants = _written(resolved.file.spec)
+    said = {
+        name: repr(value and ex.literal(value)) for name, value in (parameters | constants).items()
+    }
+    settings = {name: repr(value) for name, value in resolved.recipe.settings.items()}
+    return frozenset(settings.items() - said.items())
 
 
 def graph_of(loaded: LoadedFile, parameters: Parameters, report: Reporter) -> Graph:
@@ -254,11 +264,17 @@ def _faults_with(loaded: LoadedFile, values: dict[str, Value]) -> list[Diagnosti
     return report.diagnostics
 
 
+def _written(spec: st.Spec) -> tuple[dict[str, ex.Expression | None], dict[str, ex.Expression]]:
+    """Return the defaults of parameters of networks, and the constants, as a file writes them."""
+    networks = spec.of(st.Network)
+    parameters = {p.name.text: p.default for network in networks for p in network.parameters}
+    return parameters, {item.name.text: item.value for item in spec.of(st.Constant)}
+
+
 def _settings(loaded: LoadedFile, values: Parameters) -> tuple[dict[str, Value], dict[str, Value]]:
     """Split values into those of constants and those of parameters; reject unknown names."""
-    networks = loaded.spec.of(st.Network)
-    parameters = {p.name.text: p.default for network in networks for p in network.parameters}
-    known = parameters | {item.name.text: item.value for item in loaded.spec.of(st.Constant)}
+    parameters, constants = _written(loaded.spec)
+    known = parameters | constants
     plain = plain_parameters(
         values, {key: ex.literal(value) for key, value in known.items() if value}
     )

@@ -89,9 +89,7 @@ _DIVIDED = {
 
 
 def _check_divisors(op: Op, args: Arguments, shape: Shape) -> None:
-    for argument in op.arguments:
-        if not argument.divides:
-            continue
+    for argument in op.dividing:
         sizes = [_named(args, shape)[name] for name in argument.divides]
         number, common = args.count(argument.name), math.gcd(*sizes)
         for name, size in zip(argument.divides, sizes, strict=True):

@@ -100,10 +100,13 @@ class Signature:
     attributes: tuple[Argument, ...] = ()  #: Those given by name
     #: All of them
     arguments: tuple[Argument, ...] = field(init=False, repr=False, compare=False)
+    #: Those that must divide sizes
+    dividing: tuple[Argument, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Join the arguments, which are asked for at every layer."""
         object.__setattr__(self, "arguments", (*self.positional, *self.attributes))
+        object.__setattr__(self, "dividing", tuple(a for a in self.arguments if a.divides))
 
     @property
     def usage(self) -> str:

@@ -160,7 +160,9 @@ def _words_of(definition: df.Definition, parameter: str) -> frozenset[str]:
     """
     inner = [_words_of(block, name) for block, name in set(_blocks(definition, parameter))]
     ops = [{w for w in WORDS if not value_fault(a, w)} for a in _arguments(definition, parameter)]
-    return WORDS.intersection(*inner, *ops).union(compared_words(definition.body, parameter))
+    return WORDS.intersection(*inner, *ops).union(
+        compared_words(definition.body).get(parameter, ())
+    )
 
 
 def _arguments(definition: df.Definition, parameter: str) -> Iterator[Argument]:

@@ -96,16 +96,16 @@ def values_of(graph: Graph, definition: df.Definition, parameter: str) -> list[o
     return [value for n, value in enumerate(values) if value not in values[:n]]
 
 
-def compared_words(body: df.Body, parameter: str) -> list[str]:
-    """Return the words that a body compares a parameter with."""
-    words = set[str]()
+def compared_words(body: df.Body) -> dict[str, list[str]]:
+    """Return the words that a body compares parameters with, by parameter."""
+    words = set[tuple[str, str]]()
     for part in ex.within(*written_in(body)):
         match part:
             case ex.Binary("==" | "!=", ex.Parameter(name), ex.Literal(str(word))) | ex.Binary(
                 "==" | "!=", ex.Literal(str(word)), ex.Parameter(name)
-            ) if name == parameter:
-                words.add(word)
-    return sorted(words)
+            ):
+                words.add((name, word))
+    return {name: sorted(word for other, word in words if other == name) for name, _ in words}
 
 
 def type_of(values: Sequence[object], *, closed: bool = False) -> Type:

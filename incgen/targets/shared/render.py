@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from incgen.language import expressions as ex
@@ -54,25 +54,26 @@ class Printer:
             "helpers": self.helpers,
             **facts,
         }
-        self.macros: dict[str, Macro] = self.templates.macros(self.given)
-        self.macros |= self._macros_of_helpers()
         tables: dict[str, Any] = self.templates.tables
         self.strengths: dict[str, int] = tables["strengths"]
         self.defaults: dict[str, dict[int | str, object]] = tables["defaults"]
 
-    def _macros_of_helpers(self) -> dict[str, Macro]:
-        """Return macros of ops without one that are a helper: a class or function of their name."""
-        forms = [form for form in ("", "_of") if f"op_helper{form}" in self.macros]
-        return {
-            f"{op}{form}": partial(self.macros[f"op_helper{form}"], name)
-            for op in OPS.keys() - self.macros.keys()
+    @cached_property
+    def macros(self) -> dict[str, Macro]:
+        """Return all macros; an op without one is a helper: a class or function of its name."""
+        macros = self.templates.macros(self.given)
+        forms = [form for form in ("", "_of") if f"op_helper{form}" in macros]
+        return macros | {
+            f"{op}{form}": partial(macros[f"op_helper{form}"], name)
+            for op in OPS.keys() - macros.keys()
             for name in self.templates.helpers & {op, class_name(op)}
             for form in forms
         }
 
     def has(self, macro: str) -> bool:
         """Return whether the target has a macro, for instance for a variant of an op."""
-        return macro in self.macros
+        self.templates.known = self.templates.known or {*self.macros}
+        return macro in self.templates.known
 
     def file(
         self,

@@ -112,6 +112,8 @@ class Templates:
             names = [name for name in files if name.startswith("macros/")]
             names.sort(key=self._place, reverse=True)
             self._macros = [self.environment.get_template(name) for name in names]
+        #: The names of all macros, once a printer has made them.
+        self.known: set[str] = set()
         #: The names of all helpers.
         self.helpers = {
             name.removeprefix("helpers/").partition(".")[0]

@@ -31,6 +31,7 @@ class Words:
         self.graph, self.opened = graph, opened
         self._paddings: dict[tuple[df.Definition, str], list[Value]] = {}
         self._taken: dict[tuple[df.Definition, str], list[Value]] = {}
+        self._words: dict[df.Definition, dict[str, list[str]]] = {}
 
     def cases(self, definition: df.Definition, parameter: str) -> list[Value]:
         """Return the values of a padding, to write a case for each; none if there is no word.
@@ -43,7 +44,7 @@ class Words:
             values = [
                 *values_of(self.graph, definition, parameter),
                 *self._handed_on(definition, parameter),
-                *compared_words(definition.body, parameter),
+                *self._compared(definition, parameter),
             ]
             cases = {v for v in values if v in PAD_WORDS or type(v) is int}
             if not any(isinstance(value, str) for value in cases):
@@ -53,6 +54,12 @@ class Words:
             self._paddings[key] = sorted(cases, key=str)
         return self._paddings[key]
 
+    def _compared(self, definition: df.Definition, parameter: str) -> list[str]:
+        """Return the words that a definition compares a parameter with."""
+        if definition not in self._words:
+            self._words[definition] = compared_words(definition.body)
+        return self._words[definition].get(parameter, [])
+
     def _handed_on(self, definition: df.Definition, parameter: str) -> Iterator[object]:
         """Yield the default, and the values of parameters that uses pass on."""
         default = {formal.name: formal.default for formal in definition.parameters}.get(parameter)
@@ -61,7 +68,7 @@ class Words:
         for user, use in df.uses(self.graph.program):
             value = use.args.get(parameter) if use.definition is definition else None
             # A user that compares its parameter passes on only some of the values: the observed.
-            if isinstance(value, ex.Parameter) and not compared_words(user.body, value.name):
+            if isinstance(value, ex.Parameter) and not self._compared(user, value.name):
                 yield from self.cases(user, value.name)
 
     def type(self, definition: df.Definition, parameter: str) -> Type | None:
@@ -137,7 +144,7 @@ class Words:
     ) -> list[Value]:
         """Return values, and any other words that were observed or that conditions compare with."""
         seen = values_of(self.graph, definition, parameter)
-        own = [*seen, *compared_words(definition.body, parameter)]
+        own = [*seen, *self._compared(definition, parameter)]
         words = [value for value in own if isinstance(value, str)]
         return list(dict.fromkeys([*known, *words]))
 
