@@ -305,6 +305,13 @@ def test_rows_that_differ_in_numbers_are_one_rule() -> None:
     assert rules_of(rows) == {"s{i}.{j}.conv": "x.{i-1}.{j*2+1}"}
 
 
+@pytest.mark.parametrize("mark", "-_")
+def test_a_name_may_have_several_numbers_between_its_dots(mark: str) -> None:
+    rows = [(f"s{i}.{j}.a", f"s{i}.b{i}{mark}{j + 1}{mark}a") for i in (1, 2) for j in range(3)]
+
+    assert rules_of(rows) == {"s{i}.{j}.a": f"s{{i}}.b{{i}}{mark}{{j+1}}{mark}a"}
+
+
 def test_a_sum_of_two_numbers() -> None:
     rows = [(f"s{s}.rest.{i}", f"x{s + i + 1}") for s in (0, 3, 6) for i in range(3)]
 

@@ -16,8 +16,8 @@ from typing import TypeAlias
 
 from incgen.weights.templates import MAX_PLACEHOLDERS
 
-#: A number at the end of a segment of a name.
-_NUMBER = re.compile(r"(?<![^./_A-Za-z])(\d+)(?=$|[./])")
+#: A number at the end of a segment of a name, or of a part of one.
+_NUMBER = re.compile(r"(?<![^./_A-Za-z-])(\d+)(?=$|[./_-])")
 _NAMES = "ijklmnpqrst"[:MAX_PLACEHOLDERS]
 #: The largest number that a placeholder can add.
 _LARGEST = 999_999
