@@ -382,6 +382,19 @@ def archived(path: Path) -> Path:
     return path.with_suffix(".keras")
 
 
+def test_layers_of_keras_come_in_the_order_of_the_model(tmp_path: Path) -> None:
+    """HDF5 lists groups by name, and `dense_10` in front of `dense_2`."""
+    import keras
+
+    layers = [keras.layers.Dense(1, name="zyxwvutsrqpo"[n]) for n in range(12)]
+    model = keras.Sequential([keras.Input((1,)), *layers])
+    model.save_weights(tmp_path / "x.weights.h5")
+
+    names = [name.partition("/")[0] for name in contents(tmp_path / "x.weights.h5")]
+
+    assert [*dict.fromkeys(names)] == [layer.name for layer in layers]
+
+
 @pytest.mark.parametrize("name", ["x.weights.h5", "x.keras", "x.h5"])
 def test_every_file_that_keras_writes(name: str, tmp_path: Path) -> None:
     model = keras_model()

@@ -18,6 +18,7 @@ from typing import Any
 
 from incgen.weights.checkpoint import Array, Checkpoint, Stored, by_name, first_line
 from incgen.weights.errors import WeightsError
+from incgen.weights.likeness import natural
 from incgen.weights.readers.libraries import extra
 
 #: The file of weights in a `.keras` archive.
@@ -114,7 +115,8 @@ def _new(root: Any) -> Iterator[tuple[str, Any]]:
         if not place.endswith("vars") or not leaf.isdecimal():
             raise WeightsError(f"`layers/{path}` is not a variable of a Keras layer")
         groups.setdefault(place, []).append((int(leaf), data))
-    for place, numbered in groups.items():
+    for place in sorted(groups, key=natural):  # `conv2d_10` behind `conv2d_9`, as in the model
+        numbered = groups[place]
         name = root["layers"][place].attrs.get("name")
         if not isinstance(name, str):
             raise WeightsError(
