@@ -66,8 +66,9 @@ class Shaper:
         """Find the parameters that carry words, which are not numbers to calculate with."""
         self._taken, self._inside = words, graph.program.network
         self._blocks: dict[tuple[df.Definition, bool], Symbol] = {}
-        #: The shapes after uses and ops by the shape before: every class target asks for them
-        self._after: dict[tuple[int, Symbol], Symbol] = {}
+        #: The shapes after uses and ops by the shape before: every class target asks for them. The
+        #: elements are kept, so that no other gets the identity of one that is gone.
+        self._after: dict[tuple[int, Symbol], tuple[df.Element, Symbol]] = {}
         values: list[tuple[str, object]] = list(graph.parameters.items())
         for seen in graph.observed.values():
             values += [
@@ -139,8 +140,8 @@ class Shaper:
                     return self.applied(element, shape, given)
                 key = id(element), shape
                 if key not in self._after:
-                    self._after[key] = self.applied(element, shape, _NOTHING)
-                return self._after[key]
+                    self._after[key] = element, self.applied(element, shape, _NOTHING)
+                return self._after[key][1]
             case df.Chain():
                 for number, child in enumerate(element.elements, 1):
                     shape = self.element(child, shape, labels, given)
