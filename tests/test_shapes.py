@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+import incgen
 from incgen.base.source import SourceFile, Span
 from incgen.graph.joins import difference, history, joined
 from incgen.graph.nodes import Node
@@ -21,9 +24,12 @@ from incgen.graph.shapes import (
     tensors,
     window_output,
 )
+from incgen.language import expressions as ex
 from incgen.language.initializers import Initializer
 from incgen.language.ops import OPS
 from incgen.language.signatures import ByWindow, windows
+from incgen.resolve import definitions as df
+from incgen.targets.shared.analysis import Analysis
 
 PLACE = Span(SourceFile("test", "x"), 0, 1)
 
@@ -244,3 +250,19 @@ def test_a_history_tells_the_last_layers_that_changed_a_shape() -> None:
         "... -> 5 x 4 x 4 -> `conv` -> 6 x 4 x 4 -> `conv` -> 7 x 4 x 4 "
         "-> `conv` -> 8 x 4 x 4 -> `conv` -> 9 x 4 x 4"
     )
+
+
+# ---------------------------------------------------------------- shapes as formulas
+
+
+def test_a_shape_is_not_that_of_an_element_that_is_gone() -> None:
+    """Copies that live one after another may have one identity."""
+    graph = incgen.compile_spec("n.inc", text="network n { input 8x8 3; a: conv 3x3 8 pad=half }")
+    analysis = Analysis(graph)
+    step = graph.program.network.body.steps[0]
+    assert isinstance(step, df.Step) and isinstance(step.element, df.OpCall)
+    call = step.element
+    for channels in range(1, 50):
+        copied = replace(call, args={**call.args, "channels": ex.Literal(channels)})
+        assert analysis.shaper.element(copied, analysis.input, {}).channels == ex.Literal(channels)
+        del copied
