@@ -106,6 +106,24 @@ def test_it_can_be_traced_by_running_it(name: str) -> None:
     torch.testing.assert_close(traced(x), model(x))
 
 
+def test_whole_numbers_are_floats_where_torchscript_takes_no_others() -> None:
+    text = """network net {
+        input 2x2 2
+        leaky_relu 3
+        a: leaky_relu 2
+        b: bn eps=1 decay=0
+        c: bn eps=1 decay=1 variance=biased
+        d: dropout 0
+        e: lrn 3 alpha=1 beta=2 k=1
+        l2_normalize eps=1
+        scale 2
+    }"""
+    model = incgen.load("net.inc", "torch", text=text).Net()
+    x = torch.randn(2, 2, 2, 2)
+    for mode in (model.eval(), model.train()):
+        torch.testing.assert_close(scripted(mode, x)(x), copied(mode, x)(x))
+
+
 SAMES = """
 numerics tf
 network sames {

@@ -23,9 +23,14 @@ Cases: TypeAlias = Mapping[str, Sequence[tuple[str, Sequence[Value]]]]
 KINDS: Final[Cases] = {"pool": [("kind", ("max", "avg"))]}
 
 
-def _lrn(args: Args, place: Place) -> Op:
-    floats = {name: as_float(expression(args, name)) for name in ("alpha", "beta", "k")}
-    return Op("lrn", {"size": args["size"], **floats})
+#: The arguments that frameworks take as floats only.
+_FLOATS: Final[Mapping[str, Sequence[str]]] = {
+    "bn": ("eps",),
+    "dropout": ("rate",),
+    "l2_normalize": ("eps",),
+    "leaky_relu": ("slope",),
+    "lrn": ("alpha", "beta", "k"),
+}
 
 
 def _adaptive_avg_pool(args: Args, place: Place) -> Op:
@@ -33,9 +38,7 @@ def _adaptive_avg_pool(args: Args, place: Place) -> Op:
 
 
 _MODULES: dict[str, Callable[[Args, Place], Op]] = {
-    "lrn": _lrn,
     "adaptive_avg_pool": _adaptive_avg_pool,
-    "dropout": lambda args, _: Op("dropout", {"rate": as_float(expression(args, "rate"))}),
     "flatten": lambda _, place: Op("flatten" if place.shape.is_map else "identity", {}),
 }
 
@@ -60,6 +63,7 @@ def layer(op: str, args: Args, place: Place, emitters: Emitters, cases: Cases) -
     if op == "pool":
         kind = ex.literal(expression(args, "kind"))
         return layer(f"{kind}_pool", args, place, emitters, cases)
+    args = {**args, **{name: as_float(expression(args, name)) for name in _FLOATS.get(op, ())}}
     if op in emitters:
         return emitters[op](args, place)
     facts = _MODULES.get(op)
