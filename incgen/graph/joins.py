@@ -116,18 +116,29 @@ def _outer_channels_help(
     name = next(free, None)
     if name is None:
         return None
-    head = ", ".join([*(formal.span.text for formal in block.parameters), f"{name} = channels"])
-    source, end = block.span.source, block.span.end
-    old = re.compile(r"[ \t]*\([^()]*\)").match(source.text, end)
+    parameters = _parameters(block)
+    stated = " ".join(parameters.text.strip()[1:-1].split())
+    head = ", ".join([*([stated] if stated else ()), f"{name} = channels"])
     start = node.span.start + written.start(2)
     changes = (
-        Change(f"({head})", Span(source, end, old.end() if old else end)),
-        Change(name, Span(source, start, start + len("channels"))),
+        Change(f"({head})", parameters),
+        Change(name, Span(node.span.source, start, start + len("channels"))),
     )
     inside = f"`channels` is {node.shape.channels} there, that of the input of `{node.op}`"
     instead = f"name the outer ones, `block {block.name}({head})`, and write"
     call = f"{written[1]} {name}"
     return Help(f"{inside}; {instead} `{call}`", Edit(changes, f"Write `{call}`"))
+
+
+def _parameters(block: df.Definition) -> Span:
+    """Return the parentheses behind the name of a block with what they hold, or their place."""
+    source, at = block.span.source, block.span.end
+    depth = 0
+    for place in range(at, len(source.text)):
+        depth += {"(": 1, ")": -1}.get(source.text[place], 0)
+        if source.text[place] in "{#" or (depth == 0 and source.text[place] == ")"):
+            return Span(source, at, place + 1 if source.text[place] == ")" else at)
+    return Span(source, at, at)
 
 
 def _branch_span(step: df.Step) -> Span:
