@@ -86,6 +86,16 @@ def test_pixels_are_not_warned_of(preprocess: Any, values: str) -> None:
             preprocess(images)
 
 
+@EVERY
+def test_what_a_resize_rounds_is_not_warned_of(preprocess: Any) -> None:
+    """White pixels become 255.00002, for instance."""
+    images = np.linspace(-1e-4, 255.0001, 60, dtype="float32").reshape(1, 4, 5, 3)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        preprocess(images)
+
+
 def test_in_a_pipeline_of_tensorflow_from_a_file(tmp_path: Path) -> None:
     """AutoGraph rewrites the code of functions whose files it can read."""
     path = tmp_path / "net.py"

@@ -225,7 +225,7 @@ def preprocess(images: Array | np.ndarray) -> Array:
     traced = isinstance(images, jax.core.Tracer)
     if images.dtype != np.uint8 and not traced and images.size > 0:
         low, high = float(images.min()), float(images.max())
-        if low < 0 or high > 255 or 0 < high <= 1:
+        if low < -0.5 or high > 255.5 or 0 < high <= 1:  # resizing rounds
             message = f"expected values in 0..255, got {low:g} to {high:g}"
             warnings.warn(message, stacklevel=2)
     x = jnp.asarray(images[..., ::-1], float)

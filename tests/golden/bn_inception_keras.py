@@ -152,7 +152,7 @@ def preprocess(images):
     if not is_bytes and images.shape[-1] and 0 not in images.shape:
         with suppress(RuntimeError, TypeError, ValueError):  # a graph has no values yet
             low, high = float(ops.min(images)), float(ops.max(images))
-            if low < 0 or high > 255 or 0 < high <= 1:
+            if low < -0.5 or high > 255.5 or 0 < high <= 1:  # resizing rounds
                 message = f"expected values in 0..255, got {low:g} to {high:g}"
                 warnings.warn(message, stacklevel=2)
     x = ops.take(ops.cast(images, keras.config.floatx()), [2, 1, 0], axis=-1)

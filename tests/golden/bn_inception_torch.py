@@ -165,7 +165,7 @@ def preprocess(images: Tensor) -> Tensor:
     traced = torch.compiler.is_compiling() or images.is_meta
     if images.dtype != torch.uint8 and not traced and images.numel() > 0:
         low, high = float(images.min()), float(images.max())
-        if low < 0 or high > 255 or 0 < high <= 1:
+        if low < -0.5 or high > 255.5 or 0 < high <= 1:  # resizing rounds
             message = f"expected values in 0..255, got {low:g} to {high:g}"
             warnings.warn(message, stacklevel=2)
     x = images.flip(-3).to(torch.get_default_dtype())
