@@ -218,6 +218,33 @@ def test_a_unit_for_vectors_may_say_the_same_as_one_for_maps(target: str) -> Non
     assert model(torch.from_numpy(zeros) if target == "torch" else zeros).shape == (4, 2)
 
 
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_what_is_left_of_an_iteration_keeps_its_key(target: str, tmp_path: Path) -> None:
+    text = """numerics torch
+    unit dense_unit = dense 1
+    network net { input 1x1 1; flatten; a: repeat 2 { dense_unit; bn } }
+    """
+    norm = {"weight": 1, "bias": 1, "running_mean": 0, "running_var": 4 - 1e-5}
+    weights = {"dense_unit.dense.weight": 3, "dense_unit.dense.bias": 1}
+    weights |= {f"bn.{name}": value for name, value in norm.items()}
+    arrays = {
+        f"a.{i}.{key}": np.full((1,), w, np.float32) for i in (0, 1) for key, w in weights.items()
+    }
+    for i in (0, 1):
+        arrays[f"a.{i}.dense_unit.dense.weight"] = np.full((1, 1), 3, np.float32)
+    safetensors.numpy.save_file(arrays, tmp_path / "net.safetensors")
+    module = incgen.load("net.inc", target, text=text, deploy=True)
+    make = getattr(module, TARGETS[target].entry("net"))
+    model = make(rngs=nnx.Rngs(0)) if target == "flax" else make()
+
+    module.load_safetensors(model, tmp_path / "net.safetensors")
+
+    one = np.ones((1, 1, 1, 1), np.float32)
+    y = model(torch.from_numpy(one) if target == "torch" else one)
+    # (3 * 1 + 1) / 2 + 1 = 3, and then (3 * 3 + 1) / 2 + 1
+    np.testing.assert_allclose(np.asarray(y), [[6]], rtol=1e-6)
+
+
 SCALED = """numerics torch
 network scaled {
     input 4x4 1

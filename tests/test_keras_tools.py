@@ -93,6 +93,17 @@ def test_an_adaptive_pooling_may_have_a_window_of_all_rows(sizes: tuple[int | No
     assert found.ravel().tolist() == [3.5, 5.0]
 
 
+def test_a_square_kernel_of_a_unit_is_a_pair_where_its_sides_are_read() -> None:
+    """The initialiser of a depthwise kernel, which is the last layer, reads both sides."""
+    spec = """numerics torch
+    unit narrow = depthwise_conv
+    network net { input 4x4 1; narrow 1x2; narrow 1x1 pad=same }
+    """
+    model = incgen.load("net.inc", "keras", text=spec).net()
+
+    assert [weight.shape for weight in model.trainable_weights[::2]] == [(1, 2, 1, 1), (1, 1, 1, 1)]
+
+
 BORDERS = {
     "3x3/2 pad=half": ((3, 3), (2, 2), ((1, 1), (1, 1))),
     "3x3/2 pad=valid ceil=true": ((3, 3), (2, 2), ((0, 1), (0, 1))),

@@ -47,7 +47,8 @@ class FunctionWriter(Scope):
         self.fill_in()
         flow = self.body(self.definition.body, self.named("x", self.is_map), "x")
         doc = Op("doc", {"words": self.docs()})
-        body = (doc, *self.refusals(), *self.statements, Return(flow.code))
+        statements = [*self.statements, Return(flow.code)]
+        body = (doc, *self.refusals(), *statements)
         written = Function(
             self.definition.kind,
             self.name,
@@ -57,7 +58,7 @@ class FunctionWriter(Scope):
         form = Form(
             self.name,
             tuple(formals),
-            either=self.one_or_several(self.statements),
+            either=self.one_or_several(statements),
             gives_map=flow.shape.is_map,
         )
         return form, written

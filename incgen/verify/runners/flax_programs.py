@@ -15,9 +15,9 @@ _HASTE = {
     "xla_cpu_use_fusion_emitters": False,
 }
 #: How far a program is optimised, by whether it has gradients. Level 0 compiles three times as
-#: fast, but a maximum can differ from each of its elements by rounding there, and its gradient is
-#: NaN then.
-_LEVELS = {False: 0, True: 1}
+#: fast, but below 2 a maximum can differ from each of its elements by rounding, and its gradient is
+#: NaN or that of another element then.
+_LEVELS = {False: 0, True: 2}
 
 
 def settings() -> dict[str, Any]:

@@ -206,8 +206,8 @@ class Images:
         share = BATCH // devices.num_input_pipelines
         first = share * devices.input_pipeline_id
         chosen = partial(self.numbers_of, share=slice(first, first + share))
-        types = [tf.int64, tf.float64]
         steps = tf.data.Dataset.range(start, end)
+        types = [tf.int64, tf.float64]
         numbers = steps.map(lambda step: tf.numpy_function(chosen, [step], types))
         size = BATCH // devices.num_replicas_in_sync
         return self.ready(numbers.unbatch().map(self.example, self.workers).batch(size))

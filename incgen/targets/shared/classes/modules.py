@@ -280,7 +280,9 @@ class Modules(Scope):
             return Built(IDENTITY)
         step = body.steps[0]
         assert isinstance(step, df.Step)
-        own = step.label is None or step.label == path[-1]
+        # of several steps of an iteration, a pass may leave one, which keeps its name
+        name = None if step.element is None else part_name(step.element)
+        own = step.label in (None, path[-1]) and name in (None, "", path[-1])
         if len(body.steps) > 1 or not own:
             return self.built(df.Group(body, "", span=body.span), shape, path)
         flow = None if step.origin is None else self.labels[step.origin]
