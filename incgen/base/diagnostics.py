@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn, TypedDict, Unpack
 
-from incgen.base.frozen import dataclass
 from incgen.base.source import Span
 
 #: A longer report helps nobody; the rest are only counted.

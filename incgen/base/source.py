@@ -7,10 +7,8 @@ point at the characters that a person typed. Imports nothing of ours.
 from __future__ import annotations
 
 import bisect
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
-
-from incgen.base.frozen import dataclass
 
 
 @dataclass(frozen=True)

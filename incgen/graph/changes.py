@@ -6,9 +6,8 @@ A change names layers by the paths of their parameters: the kernel of a layer `a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypeAlias
-
-from incgen.base.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

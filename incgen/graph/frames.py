@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from incgen.base.diagnostics import Note
-from incgen.base.frozen import dataclass
 from incgen.graph.nodes import Use
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value

@@ -11,8 +11,8 @@ A flattened map is the same memory, and in inference so is what went through a d
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from incgen.base.frozen import dataclass
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.shapes import chosen
 from incgen.graph.unused import needed

@@ -8,9 +8,9 @@ in keys.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
-from incgen.base.frozen import dataclass
 from incgen.base.source import Span
 from incgen.language.arithmetic import Value
 from incgen.resolve.definitions import Definition

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from incgen.base.frozen import dataclass
 from incgen.base.source import Span
 from incgen.graph.changes import Change
 from incgen.graph.nest import Body

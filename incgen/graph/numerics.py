@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from incgen.base.frozen import dataclass
 from incgen.base.source import Span
 from incgen.base.tables import ruled
 from incgen.graph.nodes import Graph, Node, Use

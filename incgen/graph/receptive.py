@@ -10,9 +10,9 @@ So the lines are exact, and cost nothing that grows with the image.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from incgen.base.frozen import dataclass
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.shapes import Shape, Window, effective
 

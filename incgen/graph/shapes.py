@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias, cast
 
 from incgen.base.diagnostics import Code, counted
-from incgen.base.frozen import dataclass
 from incgen.language.initializers import DEFAULT_KERNEL, Initializer, WeightKind, fans
 
 

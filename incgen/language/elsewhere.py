@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
-from incgen.base.frozen import dataclass
 from incgen.base.help import Help, offered, put
 from incgen.base.resources import folder
 from incgen.language.ops import OPS

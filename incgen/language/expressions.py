@@ -7,10 +7,9 @@ one shape rule written in plain Python serves numbers and symbols alike.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 
-from incgen.base.frozen import dataclass
 from incgen.base.source import Span
 from incgen.language.arithmetic import (
     PRECEDENCE,

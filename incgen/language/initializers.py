@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
-
-from incgen.base.frozen import dataclass
 
 Kind: TypeAlias = Literal["uniform", "normal", "truncated_normal", "constant"]
 """The distributions: `uniform` is U(-scale, scale), `truncated_normal` is cut at 2 x scale."""

@@ -45,8 +45,8 @@ HELPERS = frozenset(
 #: Names that generated code uses itself.
 USED_BY_CODE = _words(
     """
-    Any any Array bool Callable dict F Final float fnmatch getattr glorot_uniform he_uniform inputs
-    int isinstance Iterator jax jnp keras layers lecun_uniform list Literal load_file
+    Any any Array bool Callable dict F Final float fnmatchcase getattr glorot_uniform he_uniform
+    inputs int isinstance Iterator jax jnp keras layers lecun_uniform list Literal load_file
     load_safetensors map math max min name NamedTuple nn nnx np ops OrderedDict os partial
     preprocess range round safe_open self Self setattr sorted str sum super suppress sys Tensor
     torch tuple ValueError variance_scaling warnings x zip

@@ -7,11 +7,10 @@ generated code, and documentation, which prints it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
-from incgen.base.frozen import dataclass
 from incgen.language.expressions import Size
 
 

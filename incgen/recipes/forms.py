@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
-
-from incgen.base.frozen import dataclass
 
 
 class Kind(Enum):

@@ -6,10 +6,8 @@ What each value means is in docs/recipes.md; `rates.py` and `verify/training.py`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
-
-from incgen.base.frozen import dataclass
 
 #: What a length of training is counted in.
 Unit: TypeAlias = Literal["epochs", "steps"]

@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import NoReturn, TypeAlias
 
 from incgen.base.diagnostics import Code, Refused, Reporter, counted, listed
-from incgen.base.frozen import dataclass
 from incgen.base.help import Edit, Help, near, offered, put, write
 from incgen.base.source import Span
 from incgen.language import expressions as ex

@@ -8,10 +8,9 @@ nothing (an unlabelled join or body is transparent), and "" is the element at th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from incgen.base.frozen import dataclass
 from incgen.base.source import Located, Span
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression, Parameter

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from incgen.base.diagnostics import Code, Diagnostic, Note, Reporter, SpecError, clipped
 from incgen.base.files import reason
-from incgen.base.frozen import dataclass
 from incgen.base.help import Help, edits_of, near, put, write
 from incgen.base.source import SourceFile, Span
 from incgen.syntax import shipped

@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from incgen.base.diagnostics import Code, clipped
-from incgen.base.frozen import dataclass
 from incgen.base.help import Help, near, offered, put
 from incgen.base.resources import folder
 from incgen.language import elsewhere

@@ -7,9 +7,9 @@ locations; a formatter must keep them equal.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-from incgen.base.frozen import dataclass
 from incgen.base.source import Located
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from incgen.base.frozen import dataclass
 from incgen.graph.nodes import Graph
 from incgen.language.names import class_name
 from incgen.targets.shared.style import PLAIN, Style

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from incgen.base.frozen import dataclass
 from incgen.syntax.tokens import Kind, Token, joins, tokens_of_line
 
 INDENT = 4

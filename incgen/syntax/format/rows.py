@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from incgen.base.frozen import dataclass
 from incgen.language.arithmetic import FUNCTIONS
 from incgen.syntax.format.lines import CLOSING, OPENING, Line
 from incgen.syntax.tokens import Kind, Token

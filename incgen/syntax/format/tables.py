@@ -8,9 +8,9 @@ their arguments are known to be those of its columns.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from incgen.base.frozen import dataclass
 from incgen.syntax.format.branches import aligned
 from incgen.syntax.format.definitions import Definitions
 from incgen.syntax.format.headings import (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from incgen.base.frozen import dataclass
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.targets.shared.code import Formal, Node

@@ -8,10 +8,9 @@ which parameters it reads, is answered by a tree.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar, TypeAlias
 
-from incgen.base.frozen import dataclass
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeAlias
 
 from incgen.base.diagnostics import SpecError
-from incgen.base.frozen import dataclass
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Shape
 from incgen.language import expressions as ex

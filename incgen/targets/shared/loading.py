@@ -8,10 +8,9 @@ has a line of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 
-from incgen.base.frozen import dataclass
 from incgen.graph.changes import Dropped, FoldedNorm, FoldedScale
 from incgen.graph.nodes import Deployment, Graph
 from incgen.language.expressions import Literal

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import assert_never
 
-from incgen.base.frozen import dataclass
 from incgen.base.source import Span
 from incgen.graph.nodes import Graph
 from incgen.language import expressions as ex

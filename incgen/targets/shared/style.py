@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-
-from incgen.base.frozen import dataclass
+from dataclasses import dataclass
 
 
 class TemplateError(Exception):

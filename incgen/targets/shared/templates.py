@@ -12,6 +12,7 @@ import json
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,7 +30,6 @@ from jinja2.bccache import Bucket
 
 from incgen.base import cache as cache_folder
 from incgen.base.diagnostics import SpecError
-from incgen.base.frozen import dataclass
 from incgen.base.resources import folder
 from incgen.targets.shared.formatting import FormatterError
 from incgen.targets.shared.style import TemplateError

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from incgen.base.frozen import dataclass
 from incgen.graph.nodes import Graph
 from incgen.language.printing import plain
 from incgen.recipes.identity import identity

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from incgen.base.frozen import dataclass
 from incgen.graph.nodes import Graph
 from incgen.graph.shapes import Window
 from incgen.language import expressions as ex

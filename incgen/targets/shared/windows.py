@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from incgen.base.frozen import dataclass
+from dataclasses import dataclass
+
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.targets.shared.values import (

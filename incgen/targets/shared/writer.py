@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import ClassVar, assert_never
 
-from incgen.base.frozen import dataclass
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import Value
 from incgen.language.expressions import Expression

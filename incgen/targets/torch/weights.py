@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from incgen.base.frozen import dataclass
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
 from incgen.language.initializers import Initializer

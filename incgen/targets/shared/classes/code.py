@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from incgen.base.frozen import dataclass
 from incgen.language import expressions as ex
 from incgen.targets.shared.code import (
     Applied,

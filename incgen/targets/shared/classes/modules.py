@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import assert_never
 
-from incgen.base.frozen import dataclass
 from incgen.base.source import Span
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
