@@ -107,6 +107,14 @@ def test_the_first_of_several_outputs_counts(wrap: Callable[[Tensor], Any], spec
     assert difference(spec, original) == ""
 
 
+def test_values_that_are_all_zero_are_equal(spec: Path) -> None:
+    spec.write_text(SPEC.replace("fc: dense 2", "fc: dense 2\n    scale 0"), "utf-8")
+    original = Original()
+    original.register_forward_hook(lambda module, given, y: 0 * y)
+
+    assert difference(spec, original) == ""
+
+
 BETWEEN = "look at activations, poolings and joins in between"
 INSIDE = "look at stride, `pad`, `dilation`, `groups`, and whether it is this layer"
 

@@ -19,6 +19,7 @@ from incgen.api import find_targets, imported
 from incgen.base.diagnostics import listed
 from incgen.compiling import Parameters, SpecPath, compile_spec
 from incgen.graph.nodes import Graph, Node
+from incgen.verify import measure
 from incgen.weights.importing import import_weights
 from incgen.weights.into_torch import load_into
 
@@ -200,7 +201,7 @@ class _Comparison:
         if ours.squeeze().shape != theirs.squeeze().shape:
             sizes = [" x ".join(map(str, value.shape[1:])) for value in (ours, theirs)]
             return f"{sizes[0]}, not {sizes[1]}"
-        apart = float((ours.squeeze() - theirs.squeeze()).abs().max() / theirs.abs().max())
+        _, apart = measure.difference(theirs.squeeze().numpy(), ours.squeeze().numpy())
         return "" if apart <= self.tolerance else f"apart by {apart:.1e}"
 
 
