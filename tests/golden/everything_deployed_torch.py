@@ -71,9 +71,8 @@ def fold_norm(
         bias = weights.get(f"{target}.bias", torch.zeros_like(mean[part]))
         bias = (bias - mean[part].double()) * g + beta
         scaled = kernel * g.reshape(-1, *[1] * (kernel.dim() - 1))
-        dtype = torch.promote_types(
-            kernel.dtype, torch.float32
-        )  # 16 bits would round again
+        # In 16 bits the result would be rounded again.
+        dtype = torch.promote_types(kernel.dtype, torch.float32)
         weights[f"{target}.weight"] = scaled.to(dtype)
         weights[f"{target}.bias"] = bias.to(dtype)
         if first + len(kernel) == len(mean):  # the last layer that takes a part
