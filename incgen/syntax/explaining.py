@@ -83,7 +83,11 @@ def unexpected(build: Builder, lines: Lines, error: UnexpectedToken, length: int
     span = build.span_of(token)
     if lines.open and lines.open[-1] != "{" and lines.open[-1].line != token.line:
         return lines.unclosed(lines.open[-1])
-    if token.type in ITEMS and lines.open:
+    text = build.source.text
+    before = text[text.rfind("\n", 0, span.start) + 1 : span.start]
+    after = "" if token.type == "_NEWLINE" else text[span.end : line_end(text, span.end)]
+    applied = token.type == "USE" and not re.search(r"\bfrom\b", after)
+    if token.type in ITEMS and lines.open and not applied:
         if balanced(build.source.text):
             return _definition_in_body(build, token, lines.open[0])
         return SyntaxFault(
@@ -96,8 +100,5 @@ def unexpected(build: Builder, lines: Lines, error: UnexpectedToken, length: int
                 Edit((Change("}\n" * len(lines.open), above(span)),), "Close it with `}`"),
             ),
         )
-    text = build.source.text
-    before = text[text.rfind("\n", 0, span.start) + 1 : span.start]
-    after = "" if token.type == "_NEWLINE" else text[span.end : line_end(text, span.end)]
     slip = explain(Misfit(token.type, str(token), accepts, before, after))
     return _slipped(slip, build.source, span.start)
