@@ -861,6 +861,26 @@ async def test_what_a_help_says_is_a_quick_fix(
     assert edited(net.text, action.edit.changes[net.uri]) == net.text.replace(old, new)
 
 
+async def test_a_quick_fix_of_a_fault_in_a_used_file_edits_that_file(
+    opened: Callable[..., Editor], tmp_path: Path
+) -> None:
+    used = tmp_path / "used.inc"
+    used.write_text("block part {\n    rely\n}\n")
+    text = 'use part from "used.inc"\n\nnetwork net {\n    input 8x8 3\n    part\n}\n'
+    net = opened(text)
+    (fault,) = await net.raw()
+    context = lsp.CodeActionContext([fault])
+    params = lsp.CodeActionParams(net.document, fault.range, context)
+    actions = await net.client.text_document_code_action_async(params)
+
+    action = next(a for a in actions or () if a.title == "Write `relu` in `used.inc`")
+    assert isinstance(action, lsp.CodeAction)
+    assert action.edit is not None and action.edit.changes is not None
+    assert [*action.edit.changes] == [used.as_uri()]
+    mended = edited(used.read_text(), action.edit.changes[used.as_uri()])
+    assert mended == "block part {\n    relu\n}\n"
+
+
 async def test_the_generated_source_and_the_drawing(opened: Callable[..., Editor]) -> None:
     net = opened()
 

@@ -7,17 +7,18 @@ from collections.abc import Iterator, Sequence
 from lsprotocol import types as lsp
 
 from incgen.api import find_targets
-from incgen.base.diagnostics import SpecError
+from incgen.base.diagnostics import SpecError, listed
 from incgen.base.help import Edit, edits_of
 from incgen.base.source import Span
 from incgen.graph.nodes import Graph
 from incgen.lsp.diagnostics import one
 from incgen.lsp.formatting import formatted
 from incgen.lsp.navigation import files_with
-from incgen.lsp.positions import path_of
+from incgen.lsp.positions import Places, file_of, path_of
 from incgen.lsp.rename import CannotRename, rename, renamed_at
 from incgen.lsp.server import Server, refuse
 from incgen.lsp.view import View
+from incgen.syntax import shipped
 
 #: Our commands: the generated source of a document for a target, and its drawing as SVG.
 SOURCE, DRAWING = "incgen.source", "incgen.drawing"
@@ -112,18 +113,26 @@ def _touch(one: lsp.Range, other: lsp.Range) -> bool:
 def _actions(
     edits: Sequence[Edit], span: Span, fault: lsp.Diagnostic, view: View, uri: str
 ) -> Iterator[lsp.CodeAction]:
-    """Yield the edits of a help, unless they are of another file."""
+    """Yield the edits of a help, unless they are of a file that comes with incgen."""
     for edit in edits:
         changes = [(change.at(span), change.text) for change in edit.changes]
-        if all(place.source == view.analysis.source for place, _ in changes):
-            edited = [lsp.TextEdit(view.places.of(place), text) for place, text in changes]
-            yield lsp.CodeAction(
-                edit.called(span),
-                lsp.CodeActionKind.QuickFix,
-                diagnostics=[fault],
-                is_preferred=len(edits) == 1,
-                edit=lsp.WorkspaceEdit(changes={uri: edited}),
-            )
+        sources = {place.source for place, _ in changes}
+        if any(source.name.startswith(shipped.PREFIX) for source in sources):
+            continue
+        others = sorted(file_of(source).name for source in sources - {view.analysis.source})
+        edited = dict[str, list[lsp.TextEdit]]()
+        for place, text in changes:
+            own = place.source == view.analysis.source
+            places = view.places if own else Places(place.source, view.places.encoding)
+            file = uri if own else file_of(place.source).as_uri()
+            edited.setdefault(file, []).append(lsp.TextEdit(places.of(place), text))
+        yield lsp.CodeAction(
+            edit.called(span) + (f" in {listed(others)}" if others else ""),
+            lsp.CodeActionKind.QuickFix,
+            diagnostics=[fault],
+            is_preferred=len(edits) == 1,
+            edit=lsp.WorkspaceEdit(changes=dict(edited)),
+        )
 
 
 def _make(server: Server) -> None:
