@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageOps
 
 Array = NDArray[Any]
 
@@ -78,8 +78,13 @@ FORMS = {
         rate="0.1",
         drop=OPTIONAL,
     ),
-    "grey": spec(GREY, train="{ flip }", clip="value 1"),
-    "many": spec(evaluate="{ multi_crop }", shuffle="shards 10", optimizer="adamw decay=0.05"),
+    "grey": spec(GREY, train="{ random_crop pad=2 -> flip }", clip="value 1"),
+    "many": spec(
+        train="{ random_crop pad=3 border=reflect }",
+        evaluate="{ multi_crop }",
+        shuffle="shards 10",
+        optimizer="adamw decay=0.05",
+    ),
     "decay": spec(l2="0.125", rate="0.1 per=epoch -> cosine to=0.01", average="0.9"),
     "arrays": spec(GREY, drop=["train"], evaluate="{ resize 9 -> center_crop }"),
     "torch": spec(optimizer="rmsprop torch decay=0.9 eps=1 momentum=0.5", shuffle="once"),
@@ -204,6 +209,17 @@ def by_pillow(
     channels = [Image.fromarray(c.astype(np.float32)) for c in np.moveaxis(image, -1, 0)]
     cut = [c.crop((left, top, left + w, top + h)).resize(size[::-1], mode) for c in channels]
     return np.stack([np.asarray(c) for c in cut])
+
+
+def padded(image: Array, pad: int, border: str) -> Array:
+    """Return an image (H, W, C) with a border, black or mirrored at its edges."""
+    if border == "zero":
+        return np.asarray(ImageOps.expand(Image.fromarray(image), pad))
+    for axis in (0, 1):
+        last = image.shape[axis] - 1
+        places = [last - abs(last - abs(n)) for n in range(-pad, last + pad + 1)]
+        image = image.take(places, axis)
+    return image
 
 
 def lighter(image: Image.Image, number: float) -> Image.Image:

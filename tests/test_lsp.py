@@ -405,6 +405,8 @@ async def test_completion_of_statements(opened: Callable[..., Editor]) -> None:
         ("recipe r for net { optimizer sgd rate=|", ["inside", "outside"]),
         ("recipe r for net { evaluate { |", ["center_crop", "multi_crop", "resize", "ten_crop"]),
         ("recipe r for net { train { crop |", ["area=", "aspect=", "interpolation="]),
+        ("recipe r for net { train { random_crop pad=4 |", ["border="]),
+        ("recipe r for net { train { random_crop border=|", ["reflect", "zero"]),
     ],
 )
 async def test_completion_at_the_top(

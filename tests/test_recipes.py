@@ -266,7 +266,7 @@ def test_how_a_recipe_is_shown() -> None:
             rate 0.5 -> warmup 1 epoch -> steps 0.1 at [2] epochs
             clip norm 2
             average 0.9
-            train {{ flip }}
+            train {{ random_crop pad=4 -> flip }}
         }}
     """
     graph, recipe = compile_recipe("r.inc", "r", text=text)
@@ -287,7 +287,7 @@ def test_how_a_recipe_is_shown() -> None:
         "rate       0.5 -> warmup 1 epoch -> steps 0.1 at [2] epochs\n"
         "clip       norm 2\n"
         "average    0.9\n"
-        "train      flip 0.5\n"
+        "train      random_crop 28 pad=4 border=zero -> flip 0.5\n"
         "\n"
         "29 examples: 2 steps of an epoch, 6 in all, 60 images\n"
         "\n"

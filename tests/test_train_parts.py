@@ -186,6 +186,55 @@ def triangles(length: int, size: int) -> Array:
     return weights / weights.sum(1, keepdims=True)
 
 
+@pytest.mark.parametrize("size", [(8, 8), (5, 6), (13, 9)])
+@pytest.mark.parametrize(("pad", "border"), [(2, "zero"), (3, "reflect")])
+def test_crops_of_padded_images_are_those_of_pillow(
+    size: tuple[int, int], pad: int, border: str, parts: Any, imported: Callable[[str], Any]
+) -> None:
+    """Each place of n is that of an n-th of the numbers."""
+    module = imported(spec(train=f"{{ random_crop pad={pad} border={border} }}"))
+    image, numbers = picture(*size), [0.5] * 32
+    whole = small.padded(image, pad, border)
+    rows, columns = (length - 8 + 1 for length in whole.shape[:2])
+    for n in range(max(rows, columns)):
+        top, left = n % rows, -n % columns
+        numbers[20:22] = (top + 0.01) / rows, (left + 0.99) / columns
+        pixels = parts.transformed(module, image, numbers)
+
+        assert pixels.dtype == np.float32
+        np.testing.assert_array_equal(pixels, whole[top : top + 8, left : left + 8])
+    assert np.array_equal(whole[pad:-pad, pad:-pad], image)
+
+
+def test_a_random_crop_without_a_border(parts: Any, imported: Callable[[str], Any]) -> None:
+    module, image = imported(spec(train="{ random_crop -> flip 0 }")), picture(9, 11)
+    for r, (top, left) in ((0.0, (0, 0)), (0.6, (1, 2)), (1 - 2**-53, (1, 3))):
+        pixels = parts.transformed(module, image, [r] * 32)
+        np.testing.assert_array_equal(pixels, image[top : top + 8, left : left + 8])
+
+
+@pytest.mark.parametrize(
+    ("line", "size", "reason"),
+    [
+        ("random_crop", (7, 9), "smaller than 8 x 8"),
+        ("random_crop pad=2", (9, 3), "too small for random_crop 8 pad=2"),
+        ("random_crop pad=4 border=reflect", (9, 4), "too small for random_crop 8 pad=4"),
+    ],
+)
+def test_an_image_that_is_too_small_for_a_crop(
+    line: str,
+    size: tuple[int, int],
+    reason: str,
+    parts: Any,
+    imported: Callable[[str], Any],
+) -> None:
+    module, (height, width) = imported(spec(train=f"{{ {line} }}")), size
+    with pytest.raises(Exception, match=reason):
+        parts.transformed(module, picture(height, width), [0.5] * 32)
+    larger = parts.transformed(module, picture(height + 1, width + 1), [0.5] * 32)
+    assert larger.shape == (8, 8, 3)
+
+
 def test_flips(parts: Any, imported: Callable[[str], Any]) -> None:
     module, image, numbers = imported(spec(train="{ flip 0.25 }")), picture(8, 8), [0.9] * 32
     np.testing.assert_array_equal(parts.transformed(module, image, numbers), image)

@@ -12,7 +12,7 @@ import scripts
 import torch
 from safetensors.numpy import save_file
 from scripts import same, weights
-from small import NETWORK, forms, spec
+from small import GREY, NETWORK, forms, spec
 
 from incgen.targets import TARGETS
 
@@ -90,6 +90,25 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(
     assert again.log() == whole.log()
     for name in ("last", "average"):
         same(weights(again, name), weights(whole, name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arrays", [True, False])
+def test_a_run_with_padded_images_goes_on(
+    arrays: bool, target: str, images: Path, tmp_path: Path
+) -> None:
+    text = spec(GREY, train="{ random_crop pad=2 -> flip }", epochs="2")
+    script = scripts.built(tmp_path / "script", text, target)
+    data = scripts.folder_of_idx(tmp_path / "idx") if arrays else images
+    whole = scripts.run(script, data, tmp_path / "whole", "--log-every=1")
+    assert whole.code == 0, whole.said
+    first = scripts.run(script, data, tmp_path / "run", "--log-every=1", "--steps=3")
+    assert first.code == 0, first.said
+    again = scripts.run(script, data, tmp_path / "run", "--log-every=1", "--resume")
+
+    assert again.code == 0, again.said
+    assert again.log() == whole.log()
+    same(weights(again), weights(whole))
 
 
 def saved_step(run: scripts.Run) -> int:

@@ -22,6 +22,8 @@ _SMALL_BATCH = 8
 #: Ops whose output is not a logit.
 _ENDS = ("softmax", "sigmoid", "l2_normalize")
 _COLOURED = ("saturation", "hue")
+#: How many times wider than its border an image is: 32 and 4 pixels in arXiv:1512.03385.
+_PADDED = 8
 
 
 def fitted(resolved: Resolved, graph: Graph, report: Reporter) -> rp.Recipe:
@@ -131,6 +133,8 @@ class _Fit:
                     help_ = Help("leave the size out", *put(transform.name, over=over))
                     self.refuse(key, message, help_)
             self._colours(key, transform, args)
+            if transform.name == "random_crop":
+                self._border(key, args)
             done.append(rp.Transform(transform.name, args))
         resize = next((t for t in transforms if t.name == "resize"), None)
         if resize and not sized:
@@ -139,6 +143,7 @@ class _Fit:
             crop = f"resize {resize.args['size']} -> center_crop"
             self.refuse(key, message, write(crop, over=over))
         self._order(key, done)
+        self._room(key, done)
         return tuple(done)
 
     def _colours(self, key: str, transform: rp.Transform, args: Mapping[str, Any]) -> None:
@@ -148,6 +153,32 @@ class _Fit:
             channels = self.graph.input.channels
             message = f"`color` takes {listed(needs)} of 3 channels, and the input has {channels}"
             self.refuse(key, message)
+
+    def _border(self, key: str, args: Mapping[str, Any]) -> None:
+        """Refuse a border that has no width, and one that may be all that a crop shows."""
+        size, pad, border = args["size"], args["pad"], args["border"]
+        stated = f"pad={max(1, size // _PADDED)}"
+        if pad is None and border != "zero":
+            over = self.written(key, rf"border\s*=\s*{border}")
+            message = f"`border={border}` says what `pad` adds, and there is none"
+            self.refuse(key, message, Help(f"add `{stated}`", *add(stated, behind=over)))
+        elif pad is not None and pad >= size:
+            over = self.written(key, r"pad\s*=\s*(\([^)]*\)|[^\s}]+)")
+            message = f"`pad={pad}` is so wide that {size} pixels may hold nothing of an image"
+            self.refuse(key, message, write(stated, over=over))
+
+    def _room(self, key: str, transforms: list[rp.Transform]) -> None:
+        """Refuse a crop that is larger than what `resize` makes, with its border."""
+        args: dict[str, dict[str, Any]] = {t.name: dict(t.args) for t in transforms}
+        side = args["resize"]["size"] if "resize" in args else None
+        for name in ("random_crop", "center_crop", "ten_crop"):
+            pad = args.get(name, {}).get("pad") or 0
+            if side and name in args and side + 2 * pad < args[name]["size"]:
+                size, border = args[name]["size"], f" with `pad={pad}`" if pad else ""
+                message = f"`{name}` takes {size} pixels, and `resize {side}`{border} makes"
+                message += f" {side + 2 * pad}"
+                over = self.written(key, r"resize\s+\S+")
+                self.refuse(key, message, write(f"resize {size - 2 * pad}", over=over))
 
     def _order(self, key: str, transforms: list[rp.Transform]) -> None:
         """Refuse what comes in another order than it can be done in."""

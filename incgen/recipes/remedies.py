@@ -39,6 +39,17 @@ def help_for(
     return write(*usages, over=call.span, why=why)
 
 
+def as_attribute(forms: Iterable[Form], call: st.Call) -> Help | None:
+    """Return how to write what is an attribute: `pad 4` as `random_crop pad=4`."""
+    name, values = call.name.text, [_text(arg) for arg in call.positional]
+    for form in forms:
+        for field in form.attributes:
+            if field.name == name and len(values) < 2:
+                given = {name: values[0] if values else field.shown}
+                return write(form.usage(given=given), over=call.span)
+    return None
+
+
 def behind_rate(
     form: Form, call: st.Call, rate: tuple[str, Span | None], place: Span, constants: Container[str]
 ) -> Help:

@@ -14,7 +14,7 @@ from incgen.language.arithmetic import Value
 from incgen.recipes import recipe as rp
 from incgen.recipes.forms import Form, Setting
 from incgen.recipes.reading import FormReader
-from incgen.recipes.remedies import behind_rate
+from incgen.recipes.remedies import as_attribute, behind_rate
 from incgen.recipes.table import SETTINGS, TRANSFORMS
 from incgen.resolve.values import Values
 from incgen.syntax import tree as st
@@ -299,7 +299,7 @@ class RecipeResolver:
         other = next((key for key, forms in TRANSFORMS.items() if name in forms), None)
         if other is not None:
             help_ = Help(f"move it to `{other} {{ ... }}`")
-            if name == "crop":  # at random
+            if other == "train" and name.endswith("crop"):  # at random
                 size = [arg.span.text for arg in call.positional if arg.span]
                 help_ = write(" ".join(["center_crop", *size]), over=call.span)
             message = f"`{name}` is a transform of `{other}`, not of `{here}`"
@@ -309,7 +309,8 @@ class RecipeResolver:
         form = forms.get(call.name.text)
         if form is None:
             name = clipped(call.name.text)
-            help_ = near(name, forms) or f"there are {listed(list(forms))}"
+            help_: str | None = near(name, forms) or as_attribute(forms.values(), call)
+            help_ = help_ or f"there are {listed(list(forms))}"
             message = f"no {what} is named `{name}`"
             self.report.refuse(Code.UNKNOWN_SETTING, call.name.span, message, help=help_)
         return form

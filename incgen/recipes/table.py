@@ -270,6 +270,20 @@ _TRAIN = (
         ),
     ),
     _transform(
+        "random_crop",
+        "A random box, which is not resized.",
+        _SIZE,
+        _count(
+            "pad", "the pixels that are first added on each side; none if omitted", default=None
+        ),
+        _word(
+            "border",
+            "what they hold: `zero`, which is black, or the image mirrored at its edge",
+            words=("zero", "reflect"),
+            default="zero",
+        ),
+    ),
+    _transform(
         "flip",
         "A mirror image, left to right.",
         _fraction("p", "its probability", positional=True, default=0.5),

@@ -27,7 +27,7 @@ from incgen.targets.shared.text import docstring
 #: How many random numbers an image gets, enough for every transform; docs/recipes.md lists them.
 _NUMBERS = 32
 #: The transforms that draw random numbers.
-_RANDOM = ("crop", "flip", "color")
+_RANDOM = ("crop", "random_crop", "flip", "color")
 #: The crops that a transform of evaluation makes of an image.
 _CROPS = {"ten_crop": 10, "multi_crop": 144}
 #: The ops with a depthwise kernel.
@@ -56,8 +56,8 @@ class Step:
     name: str  #: The name of the transform
     #: Height and width of the result, in pixels; for `resize` the shorter side, twice
     size: tuple[int, int]
-    #: The other arguments. Also `sides` of `multi_crop`, and whether an image may be smaller than a
-    #: crop from it, which has to be `checked`
+    #: The other arguments. Also `sides` of `multi_crop`; the `least` height and width that a crop
+    #: takes, what is said of `small` images, and whether that has to be `checked`
     args: dict[str, Any]
 
 
@@ -169,7 +169,7 @@ def _bindings(source: str, name: str) -> int:
 
 def steps(transforms: tuple[Transform, ...], graph: Graph) -> list[Step]:
     """Return transforms with their sizes; without one of its own it is that of the network."""
-    shape, result, least = graph.input, list[Step](), 0
+    shape, result, least = graph.input, list[Step](), 1
     assert shape.height is not None and shape.width is not None
     for transform in transforms:
         args: dict[str, Any] = dict(transform.args)
@@ -177,11 +177,23 @@ def steps(transforms: tuple[Transform, ...], graph: Graph) -> list[Step]:
         both = (shape.height, shape.width) if size is None else (int(size), int(size))
         if transform.name == "multi_crop":
             args["sides"] = [round(min(both) * scale / 7) for scale in _SCALES]
-        elif transform.name in ("center_crop", "ten_crop"):
-            args["checked"] = least < max(both)
+        elif transform.name in ("center_crop", "random_crop", "ten_crop"):
+            args["least"], args["small"] = _least(both, args)
+            args["checked"] = least < max(args["least"])
         least = least if transform.name in ("flip", "color") else min(both)
         result.append(Step(transform.name, both, args))
     return result
+
+
+def _least(size: tuple[int, int], args: dict[str, Any]) -> tuple[tuple[int, int], str]:
+    """Return how high and wide an image must be for a crop, and what one is that has less."""
+    pad, (height, width) = args.get("pad") or 0, size
+    if not pad:
+        return size, f"smaller than {height} x {width}"
+    # An image is mirrored at each edge once, which is not repeated.
+    least = pad + 1 if args["border"] == "reflect" else 1
+    sides = max(height - 2 * pad, least), max(width - 2 * pad, least)
+    return sides, f"too small for random_crop {height} pad={pad}"
 
 
 def fraction(value: float) -> str:

@@ -101,8 +101,8 @@ def order(epoch: int, count: int, seed: int) -> np.ndarray:
 def draw(seed: int, epoch: int, index: int) -> list[float]:
     """Return the random numbers (0 to 1) of a training image, the same anywhere.
 
-    0 to 9 are areas and 10 to 19 aspects of ten boxes, 20 and 21 the place of one of
-    them, 22 whether to flip, 23 the interpolation, 24 to 27 the changes of colour.
+    0 to 9 are areas and 10 to 19 aspects of ten boxes, 20 and 21 the place of a box,
+    22 whether to flip, 23 the interpolation, 24 to 27 the changes of colour.
     """
     return np.random.default_rng([seed, epoch, index]).random(32).tolist()
 
