@@ -111,6 +111,14 @@ def test_the_import_brings_nothing_heavy() -> None:
     assert not loaded & {"lark", "jinja2", "numpy", "safetensors", "torch", "keras", "incgen.api"}
 
 
+def test_a_check_loads_nothing_that_only_prints() -> None:
+    code = "import sys, incgen; incgen.check('bn_inception'); print(*sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert not {*done.stdout.split()} & {"jinja2", "subprocess", "numpy", "safetensors"}
+
+
 # ---------------------------------------------------------------- compile and check
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from incgen.language import expressions as ex
+from incgen.targets import TARGETS
 from incgen.targets.shared.code import (
     Applied,
     Bind,
@@ -25,6 +26,7 @@ from incgen.targets.shared.code import (
     parameters_in,
     within,
 )
+from incgen.targets.shared.folders import macro_names
 from incgen.targets.shared.render import Printer
 from incgen.targets.torch.weights import Key
 
@@ -36,6 +38,11 @@ ZERO, ONE, THREE = map(ex.Literal, (0, 1, 3))
 @pytest.fixture
 def printer() -> Printer:
     return Printer("torch")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_macros_are_known_by_name_without_jinja(target: str) -> None:
+    assert macro_names(target) == Printer(target).macros.keys()
 
 
 # ---------------------------------------------------------------- expressions

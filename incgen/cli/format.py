@@ -69,7 +69,6 @@ def format_specs(
 def _format(spec: str, lines: tuple[int, int] | None, *, check: bool, diff: bool) -> bool:
     """Format one spec, and return whether that changes it."""
     from incgen.base.files import rewrite
-    from incgen.output import unified_diff
     from incgen.syntax.format import format_lines, format_text
     from incgen.syntax.loader import decoded
 
@@ -81,6 +80,8 @@ def _format(spec: str, lines: tuple[int, int] | None, *, check: bool, diff: bool
             format_lines(text, *lines, name, place) if lines else format_text(text, name, place)
         )
     if diff:
+        from incgen.output import unified_diff
+
         print_text(unified_diff(text, result, name, name))
     mark = "\ufeff" if data.startswith(b"\xef\xbb\xbf") else ""
     if spec == "-" and not (check or diff):

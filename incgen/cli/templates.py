@@ -33,7 +33,7 @@ def templates(target: str, files: Sequence[str], output: str | None, force: bool
     """
     from incgen import api
     from incgen.base.files import check_new, replace
-    from incgen.targets.shared.templates import places_of
+    from incgen.targets.shared.folders import places_of
 
     (chosen,) = api.find_targets([target])
     shipped: dict[str, Path] = {}

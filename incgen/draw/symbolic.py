@@ -156,7 +156,7 @@ class _Walk:
         title = self.title(use, prefix)
         if definition.kind == "unit":
             assert definition.head is not None
-            args = {**df.unit_defaults(definition), **use.args}
+            args = {**definition.defaults, **use.args}
             text = described(definition.head, args, definition.name)
             made = self.value(self.channels(definition.head, args, value))
             return Box(key, value, made, title, text, kind_of(definition.head.name))

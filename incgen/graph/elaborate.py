@@ -6,9 +6,9 @@ bounded amount of work, and their number is bounded, so that no spec makes incge
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import assert_never
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TypeVar, assert_never
 
 from incgen.base.diagnostics import Code, Note, Refused, Reporter
 from incgen.base.help import Help, add
@@ -35,6 +35,8 @@ from incgen.resolve import definitions as df
 from incgen.resolve.arguments import count_fault
 from incgen.syntax.edits import last_line, named, or_preset
 
+A = TypeVar("A")
+B = TypeVar("B")
 #: The most different values, or shapes before and after something, that are noted.
 _NOTED = 50
 
@@ -65,9 +67,9 @@ def elaborate(program: df.Program, settings: Mapping[str, Value], report: Report
         parameters,
         tuple(builder.nodes),
         builder.outputs,
-        {d: Observed(builder.given[d], [*builder.shapes[d]]) for d in builder.given},
+        builder.observed(),
         builder.steps,
-        {span: [*pairs] for span, pairs in builder.passed.items()},
+        builder.passed,
         Body(None, tuple(builder.items), 0, next(iter(builder.outputs.values()))),
     )
 
@@ -80,10 +82,10 @@ class _Builder:
         self.values = Evaluator(report)
         self.nodes: list[Node] = []
         self.outputs: dict[str, int] = {}
-        self.given: dict[df.Definition, dict[str, list[object]]] = {}
+        self.given: dict[df.Definition, dict[str, dict[tuple[type, object], None]]] = {}
         self.shapes: dict[df.Definition, dict[tuple[Shape, Shape], None]] = {}
         self.steps: dict[int, Shape] = {}
-        self.passed: dict[Span, dict[tuple[Shape, Shape], None]] = {}
+        self.passed: list[tuple[Span, int, int]] = []
         self.items: list[Piece] = []  # of the innermost body of the nest
         self.bounds = Bounds(report)
 
@@ -107,12 +109,13 @@ class _Builder:
         if not self.report.failed:  # what an error kept from being built may use the value
             report_unused(self.nodes, self.outputs.values(), network, self.report)
 
-    @contextmanager
-    def collected(self) -> Iterator[list[Piece]]:
-        """Collect the items of a body of the nest apart from those around it."""
+    def collected(
+        self, apply: Callable[[A, int, Frame], B], part: A, value: int, frame: Frame
+    ) -> tuple[B, tuple[Piece, ...]]:
+        """Apply a part of a definition; also return its items, which are apart from the others."""
         around, self.items = self.items, []
         try:
-            yield self.items
+            return apply(part, value, frame), tuple(self.items)
         finally:
             self.items = around
 
@@ -166,9 +169,8 @@ class _Builder:
         return current
 
     def head(self, head: df.Head, value: int, frame: Frame) -> int:
-        with self.collected() as items:
-            result = self.body(head.body, value, frame.inside(None))
-        inside = Body(head.label, tuple(items), value, result)
+        result, items = self.collected(self.body, head.body, value, frame.inside(None))
+        inside = Body(head.label, items, value, result)
         self.items.append(Aside(head.label, True, value, value, head.span, inside))
         return result
 
@@ -190,7 +192,7 @@ class _Builder:
         """Apply one element."""
         self.bounds.element(element.span, frame.use, frame.depth)
         after = self.applied(element, value, frame)
-        self.note(self.passed.setdefault(element.span, {}), value, after)
+        self.passed.append((element.span, value, after))
         return after
 
     def applied(self, element: df.Element, value: int, frame: Frame) -> int:
@@ -238,9 +240,9 @@ class _Builder:
         assert isinstance(count, int)
         inner, iterations, source = frame.inside(element.name), list[Body](), value
         for index in range(count):
-            with self.collected() as items:
-                after = self.body(element.body, value, inner.inside(str(index)))
-            iterations.append(Body(None, tuple(items), value, after))
+            iteration = inner.inside(str(index))
+            after, items = self.collected(self.body, element.body, value, iteration)
+            iterations.append(Body(None, items, value, after))
             value = after
         if iterations:
             span, bodies = element.span, tuple(iterations)
@@ -256,11 +258,15 @@ class _Builder:
         forwarded: dict[str, object] | None = None
         if definition.kind == "unit":
             forwarded = dict(frame.forwarded or {}) if element.forwards else {}
+            refused = False
             for name, argument in element.args.items():
-                with suppress(Refused):  # all faulty arguments are reported
-                    if name not in forwarded:
-                        forwarded[name] = self.values.argument(argument, frame, shape, element.span)
-            if not forwarded.keys() >= element.args.keys():
+                if name in forwarded:
+                    continue
+                try:
+                    forwarded[name] = self.values.argument(argument, frame, shape, element.span)
+                except Refused:  # all faulty arguments are reported
+                    refused = True
+            if refused:
                 raise Refused
         else:
             for formal in definition.parameters:
@@ -268,9 +274,8 @@ class _Builder:
                 assert isinstance(written, ex.Expression)
                 bound[formal.name] = self.values.evaluate(written, frame, shape, element.span)
         inner = Frame(bound, path, use, forwarded=forwarded, depth=frame.depth + 1)
-        with self.collected() as items:
-            result = self.body(definition.body, value, inner)
-        body = Body(None, tuple(items), value, result)
+        result, items = self.collected(self.body, definition.body, value, inner)
+        body = Body(None, items, value, result)
         named, span = element.labelled, element.span
         self.items.append(Used(path, named, value, result, span, definition, bound, body))
         self.observe(definition, bound if forwarded is None else forwarded, value, result)
@@ -282,28 +287,32 @@ class _Builder:
         """Record what a definition is used with; a few different values are enough."""
         seen = self.given.setdefault(definition, {})
         for name, value in values.items():
-            known = seen.setdefault(name, [])
-            # `1` and `True` are equal, but the code must show which one it was
-            if len(known) < _NOTED and not any(
-                type(k) is type(value) and k == value for k in known
-            ):
-                known.append(value)
-        self.note(self.shapes.setdefault(definition, {}), before, after)
+            known = seen.setdefault(name, {})
+            if len(known) < _NOTED:
+                # `1` and `True` are equal, but the code must show which one it was
+                known[type(value), value] = None
+        shapes = self.shapes.setdefault(definition, {})
+        if len(shapes) < _NOTED:
+            shapes[self.shape(before), self.shape(after)] = None
 
-    def note(self, seen: dict[tuple[Shape, Shape], None], before: int, after: int) -> None:
-        """Record the shapes before and after something; a few different ones are enough."""
-        if len(seen) < _NOTED:
-            seen[self.shape(before), self.shape(after)] = None
+    def observed(self) -> dict[df.Definition, Observed]:
+        """Return what each definition was used with."""
+        return {
+            definition: Observed(
+                {name: [value for _, value in known] for name, known in given.items()},
+                [*self.shapes[definition]],
+            )
+            for definition, given in self.given.items()
+        }
 
     def join(self, element: df.Join, value: int, frame: Frame) -> int:
         inner = frame.inside(element.name)
-        branches = []
+        branches: list[Body] = []
         for step in element.body.steps:
             assert isinstance(step, df.Step)
-            with self.collected() as items:
-                branch = self.step(step, value, inner)
+            branch, items = self.collected(self.step, step, value, inner)
             if branch is not None:
-                branches.append(Body(step.label, tuple(items), value, branch))
+                branches.append(Body(step.label, items, value, branch))
         if len(branches) < len(element.body.steps):
             raise Refused
         results = tuple(branch.value for branch in branches)

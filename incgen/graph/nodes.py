@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from incgen.base.source import Span
-from incgen.graph.changes import Change
 from incgen.graph.nest import Body
 from incgen.graph.shapes import Arguments, Shape, Tensor
 from incgen.language.arithmetic import Value
 from incgen.resolve.definitions import ArgumentValue, Definition, Instance, OpCall, Program
+
+if TYPE_CHECKING:
+    from incgen.graph.changes import Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +93,8 @@ class Graph:
     observed: dict[Definition, Observed]  #: The arguments and shapes seen for each unit and block
     #: The shape after each statement of the network's body, by the statement's location
     steps: dict[int, Shape]
-    #: The shapes before and after each element of the spec, by its location; `Observed` says how
-    #: many
-    passed: dict[Span, list[tuple[Shape, Shape]]] = field(repr=False)
+    #: The location of each element that was applied, and the indices of the nodes before and after
+    passed: Sequence[tuple[Span, int, int]] = field(repr=False)
     nest: Body = field(repr=False, compare=False)  #: The layers as the spec nests them
     #: How it was made from its training form, if it is a deployed one
     deployment: Deployment | None = None

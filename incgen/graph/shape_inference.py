@@ -44,6 +44,8 @@ def output(op: Op, args: Arguments, shape: Shape) -> tuple[Shape, Arguments]:
     elif op.name == "adaptive_avg_pool" and args.window.strided:
         raise _strided(args.window)
     _check_divisors(op, args, shape)
+    if op.channels is None and op.height is None and not op.vector:
+        return shape, args  # the most frequent
     if op.height is not None and op.height is not windows:
         sizes = tuple(_size(op.height, args, shape, axis) for axis in (0, 1))
     channels = shape.channels if op.channels is None else _size(op.channels, args, shape)
@@ -90,6 +92,8 @@ _DIVIDED = {
 
 def _check_divisors(op: Op, args: Arguments, shape: Shape) -> None:
     for argument in op.dividing:
+        if args[argument.name] == 1:
+            continue  # the most frequent
         sizes = [_named(args, shape)[name] for name in argument.divides]
         number, common = args.count(argument.name), math.gcd(*sizes)
         for name, size in zip(argument.divides, sizes, strict=True):

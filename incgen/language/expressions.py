@@ -26,13 +26,13 @@ _Operator: TypeAlias = Callable[[Any, "Operand"], "Expression"]
 def _operators(sign: str) -> tuple[_Operator, _Operator]:
     """Return the methods for an operator, with the object on its left and on its right."""
     return (
-        lambda self, other: binary(sign, lift(self), lift(other)),
-        lambda self, other: binary(sign, lift(other), lift(self)),
+        lambda self, other: binary(sign, self, lift(other)),
+        lambda self, other: binary(sign, lift(other), self),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Arithmetic:
+class Arithmetic:
     """Operators that build simplified trees; `x == y` stays equality of trees."""
 
     span: Span | None = field(default=None, kw_only=True, compare=False, repr=False)
@@ -48,35 +48,35 @@ class _Arithmetic:
 
 
 @dataclass(frozen=True, slots=True)
-class Literal(_Arithmetic):
+class Literal(Arithmetic):
     """A number, a truth value, or (after names are resolved) a word such as `avg`."""
 
     value: Value
 
 
 @dataclass(frozen=True, slots=True)
-class Name(_Arithmetic):
+class Name(Arithmetic):
     """A name as it was written; resolving replaces it by what it refers to."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter(_Arithmetic):
+class Parameter(Arithmetic):
     """A parameter of the surrounding block, unit or network."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Dimension(_Arithmetic):
+class Dimension(Arithmetic):
     """`channels`, `height` or `width` of the current value."""
 
     axis: str
 
 
 @dataclass(frozen=True, slots=True)
-class Unary(_Arithmetic):
+class Unary(Arithmetic):
     """`not x` or `-x` (operator "negative")."""
 
     operator: str
@@ -84,7 +84,7 @@ class Unary(_Arithmetic):
 
 
 @dataclass(frozen=True, slots=True)
-class Binary(_Arithmetic):
+class Binary(Arithmetic):
     """Two operands and an operator between them."""
 
     operator: str
@@ -93,7 +93,7 @@ class Binary(_Arithmetic):
 
 
 @dataclass(frozen=True, slots=True)
-class Call(_Arithmetic):
+class Call(Arithmetic):
     """A function of `FUNCTIONS` with its arguments."""
 
     function: str
@@ -101,14 +101,14 @@ class Call(_Arithmetic):
 
 
 @dataclass(frozen=True, slots=True)
-class Tuple(_Arithmetic):
+class Tuple(Arithmetic):
     """Several numbers for one parameter of generated code. Specs cannot write it."""
 
     parts: tuple[Expression, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(_Arithmetic):
+class Choice(Arithmetic):
     """`then` if the condition holds, else `otherwise`. Specs cannot write it; shapes need it."""
 
     condition: Expression
@@ -117,7 +117,7 @@ class Choice(_Arithmetic):
 
 
 @dataclass(frozen=True, slots=True)
-class Item(_Arithmetic):
+class Item(Arithmetic):
     """One part of a parameter that is a pair, such as a kernel (height, width)."""
 
     parameter: str
@@ -151,7 +151,10 @@ def binary(operator_: str, left: Expression, right: Expression) -> Expression:
     """Build a binary operation, folded where its operands allow it."""
     a, b = literal(left), literal(right)
     if a is not None and b is not None:
-        return _folded(Binary(operator_, left, right), lambda: apply(operator_, a, b))
+        try:
+            return Literal(apply(operator_, a, b))
+        except EvaluationError:  # perhaps in a branch that is never taken
+            return Binary(operator_, left, right)
     if operator_ == "in" and a is not None and isinstance(right, Tuple):
         return Literal(any(a == literal(part) for part in right.parts))
     if operator_ in ("and", "or"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,15 @@ from incgen.base.diagnostics import Diagnostic, Reporter, SpecError
 from incgen.base.source import SourceFile, Span
 from incgen.graph.nodes import Graph, Node
 from incgen.graph.receptive import Field, receptive_fields
+from incgen.graph.shapes import Shape
 from incgen.lsp.names import Names
 from incgen.lsp.positions import file_of
 from incgen.recipes.resolve import RecipeResolver
 from incgen.resolve.program import resolve
 from incgen.syntax.loader import LoadedFile, load_around_faults
+
+#: How many different shapes before and after an element are noted.
+_NOTED = 50
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,18 @@ class Analysis:
         return nodes
 
     @cached_property
+    def passed(self) -> Mapping[Span, Collection[tuple[Shape, Shape]]]:
+        """Return the shapes before and after each element, by its place; a few are enough."""
+        if self.graph is None:
+            return {}
+        passed, nodes = dict[Span, dict[tuple[Shape, Shape], None]](), self.graph.nodes
+        for span, before, after in self.graph.passed:
+            shapes = passed.setdefault(span, {})
+            if len(shapes) < _NOTED:
+                shapes[nodes[before].shape, nodes[after].shape] = None
+        return passed
+
+    @cached_property
     def fields(self) -> Mapping[int, Field]:
         """Return the receptive field of each layer, by its identity."""
         if self.graph is None:
@@ -60,7 +76,7 @@ class Analysis:
 
     def prepare(self) -> None:
         """Compute what requests need and faults do not."""
-        _ = self.nodes, self.fields
+        _ = self.nodes, self.fields, self.passed
 
     def refused(self) -> Iterator[list[Diagnostic]]:
         """Yield what targets cannot express, as `refusals` does; it takes longer than the rest."""

@@ -273,6 +273,8 @@ class _Reader:
         yield Occurrence(call.name.span, role, symbol, around=call)
         for value in call.positional:
             yield from self.value(value, parameters)
+        if not call.attributes:
+            return
         if symbol is not None and symbol.role is not Role.UNIT:
             theirs = self.names.parameters(symbol)
             for attribute in call.attributes:

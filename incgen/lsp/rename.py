@@ -110,15 +110,15 @@ def _check(
 
 
 def _references(names: Names) -> list[tuple[object, ...]]:
-    """Return what each name refers to, by places that do not depend on the length of names."""
+    """Return what each name refers to, in order, by places that the length of names leaves."""
     defined = {o.symbol: number for number, o in enumerate(names.occurrences) if o.defines}
     targets: list[tuple[object, ...]] = []
     for use in names.occurrences:
         symbol = use.symbol
         if symbol is None:
-            targets.append((use.span.line, use.role))
+            targets.append((use.role,))
         elif symbol in defined:
-            targets.append((use.span.line, use.role, defined[symbol]))
+            targets.append((use.role, defined[symbol]))
         else:
-            targets.append((use.span.line, use.role, file_of(symbol.span.source), symbol.span.line))
+            targets.append((use.role, file_of(symbol.span.source), symbol.span.line))
     return targets

@@ -89,8 +89,7 @@ class View:
         """Return the shapes before and after an element of the analysed text, as far as known."""
         shapes: list[tuple[Shape, Shape]] = []
         for analysis, there in self.graphs(span):
-            assert analysis.graph is not None
-            shapes += [p for p in analysis.graph.passed.get(there, ()) if p not in shapes]
+            shapes += [p for p in analysis.passed.get(there, ()) if p not in shapes]
         return shapes
 
     def graphs(self, span: Span) -> list[tuple[Analysis, Span]]:

@@ -195,11 +195,14 @@ class Definition:
     #: Every element of the body, including nested ones, in order
     elements: tuple[Element, ...] = field(init=False, repr=False)
     weighted: bool = field(init=False, repr=False)  #: Whether it contains parameters
+    #: For a unit, the arguments of its head op if a use sets nothing
+    defaults: Mapping[str, ArgumentValue] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """List the elements, which many questions are about."""
         object.__setattr__(self, "elements", tuple(elements(self.body)))
         object.__setattr__(self, "weighted", any(map(is_weighted, self.elements)))
+        object.__setattr__(self, "defaults", _unit_defaults(self) if self.head else {})
 
     def means(self, other: Definition) -> bool:
         """Return whether another definition says the same, comments apart.
@@ -292,12 +295,9 @@ def given_by_unit(unit: Definition) -> frozenset[str]:
     return frozenset(head.args) | given_by_unit(head.definition)
 
 
-def unit_defaults(unit: Definition) -> dict[str, ArgumentValue]:
-    """Return the arguments of a unit's head op if a use sets nothing."""
+def _unit_defaults(unit: Definition) -> Mapping[str, ArgumentValue]:
     head = head_of(unit)
-    if isinstance(head, OpCall):
-        return dict(head.args)
-    return {**unit_defaults(head.definition), **head.args}
+    return head.args if isinstance(head, OpCall) else {**head.definition.defaults, **head.args}
 
 
 def is_weighted(element: Element) -> bool:

@@ -207,7 +207,7 @@ class Matcher:
         self.check_fixed(unit, open_, fixed, call)
         takes = Signature(unit.name, open_, (*fixed, *unit.head.attributes))
         values = self.match(takes, call)
-        defaults = df.unit_defaults(unit)
+        defaults = unit.defaults
         if unit.pads is not None and "pad" not in values:
             frame = values.get("window", defaults["window"])
             pad = padding_of(unit.pads, frame)
@@ -244,7 +244,7 @@ class Matcher:
         written = next((w for w in call.positional if isinstance(w, st.Window)), None)
         if window is None or written is None:
             return
-        said = df.unit_defaults(unit)[window.name]
+        said = unit.defaults[window.name]
         assert isinstance(said, df.WindowValue)
         has = f": `{said.span.text}`" if said.span is not None else ""
         from incgen.resolve import advice

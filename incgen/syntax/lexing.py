@@ -25,6 +25,7 @@ MAX_NAME = 60
 
 _BETWEEN = frozenset({"_ARROW", "LBRACE", "RBRACE"})
 _CLOSING = {"LBRACE": "RBRACE", "LPAR": "RPAR", "LSQB": "RSQB"}
+_CLOSED = frozenset(_CLOSING.values())
 
 
 class TooLong(SyntaxFault):
@@ -65,7 +66,8 @@ class Lines(PostLex):
             newline, ends = None, False
             count += 1
             element = 0 if token.type in _BETWEEN else element + 1
-            self._bound(token, count, element)
+            if count > MAX_TOKENS or element > MAX_ELEMENT:
+                raise self._too_long(token, count)
             self._check(token)
             yield token
         if self.open:
@@ -85,14 +87,13 @@ class Lines(PostLex):
         message = f"this `{opened}` is never closed"
         return SyntaxFault(Code.MISSING_BRACE, span, message, help=help_)
 
-    def _bound(self, token: Token, count: int, element: int) -> None:
-        """Reject a text that is too long, before the parser makes a tree of it."""
+    def _too_long(self, token: Token, count: int) -> TooLong:
+        """Return the error for a text that is too long, of which the parser makes no tree."""
         if count > MAX_TOKENS:
             help_ = "write what repeats as a `repeat`, a `unit` or a `block`"
-            raise TooLong(self.span_of(token), "the file", MAX_TOKENS, help_)
-        if element > MAX_ELEMENT:
-            help_ = "give parts of it names with `let`, or write it as several"
-            raise TooLong(self.span_of(token), "this line", MAX_ELEMENT, help_)
+            return TooLong(self.span_of(token), "the file", MAX_TOKENS, help_)
+        help_ = "give parts of it names with `let`, or write it as several"
+        return TooLong(self.span_of(token), "this line", MAX_ELEMENT, help_)
 
     def _check(self, token: Token) -> None:
         """Track brackets, limit names, and reject a word that a number runs into, as in `3y3`."""
@@ -106,9 +107,9 @@ class Lines(PostLex):
             if len(self.open) > MAX_NESTING:
                 message = f"brackets are nested more than {MAX_NESTING} deep"
                 raise SyntaxFault(Code.NESTING_TOO_DEEP, self.span_of(token), message)
-        elif token.type in _CLOSING.values():
+        elif token.type in _CLOSED:
             self._close(token)
-        elif token.type == "NAME" and len(token) > MAX_NAME:
+        elif len(token) > MAX_NAME and token.type == "NAME":
             message = f"a name has at most {MAX_NAME} characters, but this one has {len(token)}"
             raise SyntaxFault(Code.TOO_LARGE, self.span_of(token), message)
 

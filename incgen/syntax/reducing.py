@@ -6,6 +6,7 @@ A tree with positions that is transformed afterwards takes twice as long as the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, TypeAlias, cast
 
 from lark import Lark, Token
@@ -31,6 +32,8 @@ def _reduction(rule: Rule, make: Callable[[str], Make]) -> Callable[[list[Token 
     node = None if _is_inlined(rule.origin) else make(rule.origin.name)
     kept = _kept(rule)
     inlined = {n for n, symbol in enumerate(rule.expansion) if _is_inlined(symbol)}
+    if node is None and kept == [0] and inlined == {0} and len(rule.expansion) == 1:
+        return itemgetter(0)  # `_a: _b` has the parts of `_b`
 
     def reduced(values: list[Token | Made]) -> Made:
         parts: list[Any] = []

@@ -62,11 +62,19 @@ class Target:
         Raises:
             SpecError: The framework cannot express something; code `unsupported`.
         """
-        self._file(graph, self.style, analysis).written_network()
+        self._file(graph, self.style, analysis, documented=False).written_network()
 
-    def _file(self, graph: Graph, style: Style, analysis: Analysis | None = None) -> Any:
+    def _file(
+        self,
+        graph: Graph,
+        style: Style,
+        analysis: Analysis | None = None,
+        *,
+        documented: bool = True,
+    ) -> Any:
         """Return a file of which nothing is written yet."""
-        return importlib.import_module(self.module).File(graph, style, analysis)
+        module = importlib.import_module(self.module)
+        return module.File(graph, style, analysis, documented=documented)
 
 
 #: What users write for an ONNX file, beside the names of targets.

@@ -46,7 +46,7 @@ class FunctionWriter(Scope):
         formals = self.formals()
         self.fill_in()
         flow = self.body(self.definition.body, self.named("x", self.is_map), "x")
-        doc = Op("doc", {"words": self.docs()})
+        doc = Op("doc", {"words": self.documentation()})
         statements = [*self.statements, Return(flow.code)]
         body = (doc, *self.refusals(), *statements)
         written = Function(
@@ -64,12 +64,15 @@ class FunctionWriter(Scope):
         return form, written
 
     def one_or_several(self, body: list[Node]) -> frozenset[str]:
+        several = super().one_or_several(body)
+        if not several:
+            return several
         both = [
             part.args
             for part in within(body)
             if isinstance(part, Layer) and part.name == "same_padding"
         ]
-        return super().one_or_several(body) - {"padding", *parameters_in(both)}
+        return several - {"padding", *parameters_in(both)}
 
     def network(self) -> Function:
         """Write the function of the network, with its input and its model."""
@@ -91,7 +94,7 @@ class FunctionWriter(Scope):
             named = {next(iter(self.graph.outputs)): outputs, **self.heads}
             outputs = Op("outputs", {"named": named})
         body = (
-            Op("doc", {"words": self.network_doc()}),
+            Op("doc", {"words": self.documentation()}),
             *self.refusals(),
             Bind("inputs", Op("input", {"shape": source})),
             *self.statements,
@@ -113,8 +116,10 @@ class FunctionWriter(Scope):
             absent = Op("absent", {"parameter": name})
             self.statements.append(Branches(((absent, (Bind(name, value),)),)))
 
-    def network_doc(self) -> str:
-        """Return the words of the network's docstring."""
+    def docs(self, source: str = "C") -> str:
+        """Return the words of the docstring: those of the spec, and the shapes."""
+        if self.definition.kind != "network":
+            return super().docs(source)
         shapes = f"Return a model that maps {self.file.network_shapes()}."
         lines = [text.network_doc(self.graph, shapes), ""]
         if self.heads:

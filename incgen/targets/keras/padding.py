@@ -57,10 +57,10 @@ def usual_padding(program: df.Program, unit: df.Definition, form: UnitForm) -> E
     """Return the default of a unit's `padding`: that of most of its uses."""
     counts = Counter({unit_border(unit, form, NOTHING) if begins_with_pool(unit) else VALID: 0})
     for _, use in df.uses(program):
-        args = {**df.unit_defaults(unit), **use.args}
-        plain = use.definition is unit and not use.forwards and _is_plain(args)
-        if plain and not is_pointwise(args):
-            counts[unit_padding(unit, form, args)] += 1
+        if use.definition is unit and not use.forwards:
+            args = {**unit.defaults, **use.args}
+            if _is_plain(args) and not is_pointwise(args):
+                counts[unit_padding(unit, form, args)] += 1
     return counts.most_common(1)[0][0]
 
 
@@ -73,7 +73,7 @@ def units_with_sides(
         unit = use.definition
         if unit not in forms or not forms[unit].padding:
             continue
-        args = {**df.unit_defaults(unit), **use.args}
+        args = {**unit.defaults, **use.args}
         if use.forwards:
             args.update(unit_arguments(forms[definition], whole=True))
         if args.get("pad") == PADDING:

@@ -31,7 +31,6 @@ from incgen.targets.shared.code import (
     Formal,
     Gap,
     Node,
-    Op,
     Type,
     names_in,
 )
@@ -64,7 +63,7 @@ class File(shared.File):
         """Return the code that reads a size of a variable."""
         key = variable, axis
         if key not in self.sizes:
-            self.sizes[key] = ex.Name(self.printer.show(Op(axis, {}, ex.Name(variable))))
+            self.sizes[key] = ex.Name(self.printer.tables["sizes"][axis].format(variable))
         return self.sizes[key]
 
 
@@ -191,7 +190,7 @@ class Scope(Uses):
     def kept(self, steps: tuple[Step, ...], shape: Symbol) -> Symbol:
         """Return a shape whose sizes are variables if steps read them."""
         read = names_in(steps)
-        for axis in AXES:
+        for axis in AXES if read else ():
             size = shape.size(axis)
             if isinstance(size, ex.Name) and size.text in read:
                 variable = self.variables.take(axis)
@@ -283,7 +282,7 @@ class Scope(Uses):
 
     def unit_given(self, instance: df.Instance, shape: Symbol) -> Given:
         unit, given = instance.definition, super().unit_given(instance, shape)
-        args = {**df.unit_defaults(unit), **self.said(instance, shape)}
+        args = {**unit.defaults, **self.said(instance, shape)}
         if self.file.analysis.unit_forms[unit].padding and is_pointwise(args):
             usual = dict(self.file.form(unit, shape.is_map).formals)["padding"]
             if {given["padding"], usual} <= {SAME, VALID}:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias, cast
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
@@ -261,18 +261,15 @@ def within(code: object) -> Iterator[Code]:
     pending: list[object] = [code]
     while pending:
         part = pending.pop()
-        if part is None or isinstance(part, (str, ex.Literal)):
+        if part is None or isinstance(part, (str, int, ex.Literal)):
             continue  # the most frequent
         if isinstance(part, (tuple, list)):
             pending += part[::-1]
-        elif isinstance(part, Node):
-            yield part
+        elif isinstance(part, (Node, ex.Arithmetic)):
+            yield cast("Code", part)
             pending += [getattr(part, name) for name in part.__match_args__[::-1]]
         elif isinstance(part, dict):
             pending += reversed(part.values())
-        elif isinstance(part, Expression):
-            yield part
-            pending += ex.children(part)[::-1]
 
 
 def parameters_in(code: object) -> dict[str, None]:

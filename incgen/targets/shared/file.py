@@ -59,15 +59,23 @@ class File(ABC):
     #: Returns the name of a class or function from one of the spec
     spelt: ClassVar[Callable[[str], str]]
 
-    def __init__(self, graph: Graph, style: Style, analysis: Analysis | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        style: Style,
+        analysis: Analysis | None = None,
+        *,
+        documented: bool = True,
+    ) -> None:
         """Name everything that will be written.
 
         Args:
             graph: The network.
             style: How the code is written.
             analysis: What is known of the network, which the files of several targets share.
+            documented: Whether there are docstrings, which a check does not need.
         """
-        program = graph.program
+        program, self.documented = graph.program, documented
         self.graph, self.analysis = graph, analysis or Analysis(graph)
         self.printer = Printer(self.target, style, package=program.network.name)
         self.forms: dict[tuple[df.Definition, bool], Form] = {}
@@ -140,10 +148,11 @@ class File(ABC):
             self.forms[key] = form
         return self.forms[key]
 
-    def settled(self, args: Args) -> dict[str, df.ArgumentValue]:
+    def settled(self, args: Args) -> Args:
         """Return the arguments of an op; a deployed file fixes those of training."""
-        fixed = self.untrained if self.graph.deployment is not None else {}
-        return {name: fixed.get(name, value) for name, value in args.items()}
+        if self.graph.deployment is None:
+            return args
+        return {name: self.untrained.get(name, value) for name, value in args.items()}
 
     # ------------------------------------------------------------ shapes in words
 

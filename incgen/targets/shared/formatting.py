@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
 
 #: A browser has no processes, so there is nothing that could run ruff.
 PROCESSES = sys.platform != "emscripten"
@@ -59,6 +61,8 @@ def formatted(source: str, width: int, beside: Sequence[str] = ()) -> str:
 
 def _ruff(command: list[str], given: IO[bytes] | None) -> subprocess.Popen[bytes]:
     """Start ruff on the output of another process, or on what will be written to it."""
+    import subprocess  # only what is written is laid out
+
     pipe = subprocess.PIPE
     try:
         return subprocess.Popen(

@@ -10,18 +10,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from incgen.language import expressions as ex
 from incgen.language.expressions import Expression
-from incgen.language.names import class_name
-from incgen.language.ops import OPS
 from incgen.language.printing import python
 from incgen.targets.shared import text
 from incgen.targets.shared.code import ATOM, Comment, Node
+from incgen.targets.shared.folders import helped, macro_names, tables_of
 from incgen.targets.shared.formatting import formatted
 from incgen.targets.shared.style import PLAIN, Style
-from incgen.targets.shared.templates import Helper, Macro, templates
+
+if TYPE_CHECKING:
+    from incgen.targets.shared.templates import Helper, Macro, Templates
 
 #: Columns by which a suite is indented.
 _INDENT = 4
@@ -37,9 +38,8 @@ class Printer:
     """
 
     def __init__(self, target: str, style: Style = PLAIN, **facts: object) -> None:
-        """Load the macros of the target."""
-        own = style.templates
-        self.templates = templates(target, None if own is None else os.fspath(own))
+        """Begin with nothing printed."""
+        self.target, self.own = target, style.templates
         self.width = style.line_length
         self.used: dict[str, Helper] = {}
         self.depth = 0  # the indentation of the suite being printed
@@ -54,26 +54,29 @@ class Printer:
             "helpers": self.helpers,
             **facts,
         }
-        tables: dict[str, Any] = self.templates.tables
-        self.strengths: dict[str, int] = tables["strengths"]
-        self.defaults: dict[str, dict[int | str, object]] = tables["defaults"]
+
+    @cached_property
+    def templates(self) -> Templates:
+        """Return the templates, which are loaded when something is printed: a check does not."""
+        from incgen.targets.shared.templates import templates
+
+        return templates(self.target, None if self.own is None else os.fspath(self.own))
+
+    @cached_property
+    def tables(self) -> Mapping[str, Any]:
+        """Return the contents of all `tables.json`."""
+        return tables_of(self.target) if self.own is None else self.templates.tables
 
     @cached_property
     def macros(self) -> dict[str, Macro]:
         """Return all macros; an op without one is a helper: a class or function of its name."""
         macros = self.templates.macros(self.given)
-        forms = [form for form in ("", "_of") if f"op_helper{form}" in macros]
-        return macros | {
-            f"{op}{form}": partial(macros[f"op_helper{form}"], name)
-            for op in OPS.keys() - macros.keys()
-            for name in self.templates.helpers & {op, class_name(op)}
-            for form in forms
-        }
+        ops = helped(macros.keys(), self.templates.helpers)
+        return macros | {op: partial(macros[macro], name) for op, (macro, name) in ops.items()}
 
     def has(self, macro: str) -> bool:
         """Return whether the target has a macro, for instance for a variant of an op."""
-        self.templates.known = self.templates.known or {*self.macros}
-        return macro in self.templates.known
+        return macro in (macro_names(self.target) if self.own is None else self.macros)
 
     def file(
         self,
@@ -109,7 +112,7 @@ class Printer:
         if not isinstance(code, Node):
             return python(code, outer=outer) if isinstance(code, Expression) else str(code)
         source = self.macros[code.macro](*code.given).strip("\n")
-        return f"({source})" if self.strengths.get(code.macro, ATOM) < outer else source
+        return f"({source})" if self.tables["strengths"].get(code.macro, ATOM) < outer else source
 
     def call(self, function: str, /, *positional: object, **named: object) -> str:
         """Print a call, without the defaults that are in `tables.json`.
@@ -118,7 +121,7 @@ class Printer:
         their numbers, those of others under their names. None is left out as well, and `spread` is
         written as `**spread`.
         """
-        defaults = self.defaults.get(function, {})
+        defaults = self.tables["defaults"].get(function, {})
         given = [*positional]
         while given and _is_default(given[-1], defaults.get(len(given) - 1)):
             given.pop()

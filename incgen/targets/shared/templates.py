@@ -8,7 +8,6 @@ binds. Compiled templates are cached, since most of the time of a build is start
 
 from __future__ import annotations
 
-import json
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ from jinja2.bccache import Bucket
 
 from incgen.base import cache as cache_folder
 from incgen.base.diagnostics import SpecError
-from incgen.base.resources import folder
+from incgen.targets.shared.folders import merged_tables, places_of
 from incgen.targets.shared.formatting import FormatterError
 from incgen.targets.shared.style import TemplateError
 
@@ -66,11 +65,6 @@ class _Kept(BytecodeCache):
         return f"template-{bucket.key}-{bucket.checksum[:16]}"
 
 
-def places_of(target: str) -> list[Path]:
-    """Return the folders of a target's templates: its own, and the shared, which it overrides."""
-    return [folder("templates") / target, folder("templates") / "shared"]
-
-
 class Templates:
     """The templates of one target, compiled when they are first used."""
 
@@ -101,41 +95,19 @@ class Templates:
             autoescape=False,  # the output is Python source, not markup
             bytecode_cache=_Kept(),
         )
-        #: The contents of all `tables.json`.
-        self.tables: dict[str, Any] = {"defaults": {}, "strengths": {}, "hints": {}}
         with self.faults():
-            for place in reversed(self.places):
-                if (path := place / "tables.json").exists():
-                    self._read_tables(path)
+            self.tables = merged_tables(self.places)
             self.environment.globals |= self.tables
             files = self.loader.list_templates()
             names = [name for name in files if name.startswith("macros/")]
             names.sort(key=self._place, reverse=True)
             self._macros = [self.environment.get_template(name) for name in names]
-        #: The names of all macros, once a printer has made them.
-        self.known: set[str] = set()
         #: The names of all helpers.
         self.helpers = {
             name.removeprefix("helpers/").partition(".")[0]
             for name in files
             if name.startswith("helpers/")
         }
-
-    def _read_tables(self, path: Path) -> None:
-        """Read tables: a key of `defaults` names several functions, a number is a position."""
-        try:
-            tables = json.loads(path.read_text("utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path.name}: {error}") from None
-        for key, table in tables.items():
-            if key == "defaults":
-                for functions, values in table.items():
-                    known = {int(k) if k.isdecimal() else k: v for k, v in values.items()}
-                    self.tables[key] |= dict.fromkeys(functions.split(), known)
-            elif isinstance(table, dict):
-                self.tables[key] = self.tables.get(key, {}) | table
-            else:
-                self.tables[key] = table
 
     def _place(self, name: str) -> int:
         """Return the number of the folder that a template comes from."""

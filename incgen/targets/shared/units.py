@@ -87,7 +87,7 @@ def unit_forms(graph: Graph, words: Words) -> dict[df.Definition, UnitForm]:
 
 
 def _odd_kernels(unit: df.Definition, graph: Graph) -> bool:
-    own = df.unit_defaults(unit).get("window") if unit.head is not None else None
+    own = unit.defaults.get("window") if unit.head is not None else None
     if isinstance(own, df.WindowValue):
         known = [ex.literal(side) for side in own.kernel]
         if any(isinstance(side, int) and side % 2 == 0 for side in known):
@@ -129,7 +129,7 @@ def _form(
         return UnitForm((), True, True, False, True)
     said = {name for use in uses for name in use}
     args = tuple(a.name for a in unit.head.arguments if a.name in said)
-    defaults = df.unit_defaults(unit)
+    defaults = unit.defaults
     # If some uses set a window, the others pass the unit's own.
     given = [use.get("window", defaults.get("window")) for use in uses] if "window" in said else []
     windows = [window for window in given if isinstance(window, df.WindowValue)]
@@ -148,7 +148,7 @@ def _form(
 
 def _may_be_same(use: df.Instance, definition: df.Definition, words: Words) -> bool:
     """Return whether the padding of a use is `same` and depends on sizes, or may be."""
-    args = {**df.unit_defaults(use.definition), **use.args}
+    args = {**use.definition.defaults, **use.args}
     pad = args.get("pad")
     if not isinstance(pad, ex.Parameter):
         return pad == ex.Literal("same") and not _is_middle(args.get("window"))

@@ -85,7 +85,7 @@ class Uses(Writer):
         if instance.forwards and self.unit is not None:
             written.update(unit_arguments(self.unit, whole=self.whole_borders))
         if "window" in self.file.analysis.unit_forms[instance.definition].args:
-            written.setdefault("window", df.unit_defaults(instance.definition)["window"])
+            written.setdefault("window", instance.definition.defaults["window"])
         return {n: self.resolved(v, shape) for n, v in self.file.settled(written).items()}
 
     def unit_given(self, instance: df.Instance, shape: Symbol) -> Given:
@@ -101,7 +101,7 @@ class Uses(Writer):
             elif name != "init" and name not in BORDERS:
                 assert isinstance(value, Expression)
                 given[name] = value
-        everything = {**df.unit_defaults(unit), **values}
+        everything = {**unit.defaults, **values}
         if form.padding:
             given["padding"] = self.use_padding(unit, everything)
         elif "border" in form.args:

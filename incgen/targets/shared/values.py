@@ -67,11 +67,13 @@ def half(values: Pair, dilation: Expression = ONE) -> Pair:
     def side(kernel: Expression) -> Expression:
         known = ex.literal(kernel)
         if isinstance(known, int) and known % 2:
-            return ex.Literal(known // 2) * dilation  # exact, whatever the dilation is
+            middle = ex.Literal(known // 2)
+            return middle if dilation == ONE else middle * dilation  # exact, whatever that is
         return effective(kernel, dilation) // 2
 
-    high, wide = map(side, values)
-    return high, wide
+    high, wide = values
+    above = side(high)
+    return above, above if wide == high else side(wide)
 
 
 def four_sides(value: ArgumentValue) -> Sides:

@@ -22,7 +22,7 @@ from incgen.targets.shared.values import (
 
 #: The parameter of a unit, and the words of the language.
 PADDING = ex.Parameter("padding")
-SAME, VALID, HALF = map(ex.Literal, ("same", "valid", "half"))
+SAME, VALID = map(ex.Literal, ("same", "valid"))
 NOTHING: Sides = (ZERO, ZERO, ZERO, ZERO)
 
 
@@ -50,16 +50,19 @@ def padding(args: Args, *, odd: bool = False) -> Padding:
         odd: Whether the kernel is odd, though it is not known here.
     """
     pad, frame, dilation = args.get("pad"), window(args), args.get("dilation", ONE)
+    word = pad.value if isinstance(pad, ex.Literal) else ""
     assert isinstance(dilation, Expression)
     spans = [ex.literal(effective(side, dilation)) for side in frame.kernel]
     high, wide = half(frame.kernel, dilation)
     middle = high, high, wide, wide
     odd = odd or all(isinstance(span, int) and span % 2 for span in spans)
     centred = odd and frame.stride == (ONE, ONE)
-    if pad == SAME:
+    if word == "same":
         return Padding(middle if centred or spans == [1, 1] else None, same=True)
-    fixed = {None: middle, HALF: middle, VALID: NOTHING}
-    sides = fixed[pad] if pad in fixed else four_sides(pad)
+    if pad is None or word == "half":
+        sides = middle
+    else:
+        sides = NOTHING if word == "valid" else four_sides(pad)
     return Padding(sides, same=centred and sides == middle and spans != [1, 1])
 
 

@@ -92,7 +92,7 @@ class Writer(ABC):
             case Kind.INITIALIZER:
                 return "init", ex.Name("None")
             case _:
-                defaults = df.unit_defaults(self.definition)
+                defaults = self.definition.defaults
                 return argument.name, _constant(defaults.get(argument.name))
 
     @abstractmethod
@@ -128,6 +128,10 @@ class Writer(ABC):
         return resolved(value, shape)
 
     # ------------------------------------------------------------ around the code
+
+    def documentation(self, source: str = "C") -> str:
+        """Return the words of the docstring, if the file has any."""
+        return self.docs(source) if self.file.documented else ""
 
     def docs(self, source: str = "C") -> str:
         """Return the words of the docstring of a unit or block, and the shapes of a block.

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from incgen.base.source import Span
 from incgen.language import expressions as ex
@@ -87,15 +87,11 @@ class Scope(Uses):
         self.values = Names({"x"}, file.names)
         self.attributes = Names(MODULE_ATTRIBUTES | names_in(definition.body))
 
-    @contextmanager
-    def known_at(self, span: Span) -> Iterator[None]:
-        """Report a size that is needed inside but has no formula."""
-        try:
-            yield
-        except Unknown as error:
-            framework = self.file.framework
-            message = f"{framework} needs a size here when the model is built: {error}"
-            self.unsupported(span, message, error.help)
+    def unknown(self, span: Span, error: Unknown) -> NoReturn:
+        """Report a size that is needed at a place but has no formula."""
+        framework = self.file.framework
+        message = f"{framework} needs a size here when the model is built: {error}"
+        self.unsupported(span, message, error.help)
 
     # ------------------------------------------------------------ parameters
 
@@ -164,7 +160,7 @@ class Scope(Uses):
 
     def layer(self, call: df.OpCall, shape: Symbol) -> Layer:
         """Return an op as a module."""
-        with self.known_at(call.span):
+        try:
             args, place = self.arguments(call, shape), self.place(call, shape)
             known = self.op_layer(call, args, place)
             if place.unit is None or not place.unit.same:
@@ -177,6 +173,8 @@ class Scope(Uses):
             same = self.op_layer(call, {**args, "pad": SAME}, place)
             is_word = ex.Call("isinstance", (PADDING, ex.Name("str")))
             return replace(known, module=Chosen(is_word, same.module, known.module))
+        except Unknown as error:
+            self.unknown(call.span, error)
 
     @abstractmethod
     def op_layer(self, call: df.OpCall, args: dict[str, df.ArgumentValue], place: Place) -> Layer:
