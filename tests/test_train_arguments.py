@@ -100,6 +100,8 @@ def test_what_does_not_go_together(
         (["--output=weights", "--resume"], "no checkpoint: take another --output"),
         (["--output=new", "--resume"], "new has no checkpoint: leave out --resume"),
         (["--output=begun", "--resume"], "begun has no checkpoint: leave out --resume"),
+        (["--output=begun/log.csv"], "error: --output begun/log.csv: File exists"),
+        (["--output=begun/log.csv/run"], "error: --output begun/log.csv/run: Not a directory"),
     ):
         with pytest.raises(SystemExit):
             parse(*options)

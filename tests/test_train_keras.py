@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import shutil
 from collections.abc import Callable
 from functools import partial
 from itertools import chain
@@ -133,6 +134,22 @@ def test_files_are_read_as_pillow_reads_them(
         np.testing.assert_array_equal(image, expected.reshape(9, 8, channels))
 
 
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("palette.bmp", "P"), ("black.bmp", "1"), ("alpha.webp", "RGBA"), ("x.png", "P")],
+)
+def test_files_are_read_whose_pixels_are_no_colours(
+    name: str, mode: str, imported: Callable[..., Any], tmp_path: Path
+) -> None:
+    """TensorFlow takes the indices of a palette in BMP for greys, and refuses the others."""
+    Image.fromarray(picture(9, 8)).convert(mode).save(tmp_path / name)
+    module = imported(spec(train="{ flip }"))
+    images = module.Images(module.Examples([f"{tmp_path}/{name}"], np.zeros(1)), 0, 1)
+
+    expected = np.asarray(Image.open(tmp_path / name).convert("RGB"))
+    np.testing.assert_array_equal(tf.function(images.read)(0).numpy(), expected)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_of_16_bits_the_upper_8_are_read(
     channels: int, imported: Callable[..., Any], tmp_path: Path
@@ -224,7 +241,7 @@ def test_the_numbers_of_an_image_are_its_own(imported: Callable[..., Any]) -> No
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"no image", "Unknown image file format"), (None, "it is smaller than 8 x 8")],
+    [(b"no image", "cannot identify image file"), (None, "it is smaller than 8 x 8")],
 )
 def test_an_image_that_cannot_be_used(
     content: bytes | None, reason: str, imported: Callable[..., Any], tmp_path: Path
@@ -259,6 +276,20 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return scripts.built(tmp_path_factory.mktemp("script"), spec(), "keras")
+
+
+def test_a_folder_with_the_name_of_an_image_ends_the_run(
+    script: Path, images: Path, tmp_path: Path
+) -> None:
+    """What cannot be opened is another error of TensorFlow than what is no image."""
+    data = shutil.copytree(images, tmp_path / "data")
+    for path in data.glob("train/class2/*"):
+        path.unlink()
+        path.mkdir()
+    run = scripts.run(script, data, tmp_path / "run")
+    assert run.code == 1
+    last = run.said.strip().splitlines()[-1]
+    assert last.startswith(f"error: {data}/train/class2/") and "Is a directory" in last
 
 
 @pytest.mark.slow

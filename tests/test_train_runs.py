@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,8 @@ def test_a_run_writes_its_files(target: str, whole: scripts.Run) -> None:
         "last.safetensors",
         "log.csv",
     }
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in whole.output.iterdir()}
+    assert len(modes) == 1, "whoever can read the log can read the weights"
     log = whole.log()
     assert [row["step"] for row in log if row["loss"]] == [str(n) for n in range(1, 11)]
     assert [row["step"] for row in log if row["top1"]] == ["5", "10"]
@@ -175,7 +178,20 @@ def test_a_checkpoint_of_another_recipe_is_refused(
     shutil.copytree(whole.output, tmp_path / "run")
     run = scripts.run(script, images, tmp_path / "run", "--resume")
     assert run.code == 1
-    assert "is not of this recipe: " in run.said, run.said
+    assert "is of another run: " in run.said, run.said
+
+
+def test_a_run_does_not_go_on_with_more_images(
+    script: Path, images: Path, tmp_path: Path, whole: scripts.Run
+) -> None:
+    """Its steps would be in other epochs, at other rates."""
+    shutil.copytree(whole.output, tmp_path / "run")
+    data = shutil.copytree(images, tmp_path / "data")
+    shutil.copy(data / "train/class0/0.png", data / "train/class0/more.png")
+    run = scripts.run(script, data, tmp_path / "run", "--resume")
+    assert run.code == 1
+    assert re.search(r" is of another run: .*30 images, not 31\n", run.said), run.said
+    assert run.log() == whole.log()
 
 
 def test_a_run_that_is_complete_says_so_and_can_become_longer(

@@ -323,6 +323,17 @@ def test_an_image_that_cannot_be_used_ends_the_run(
     assert last.startswith(place) and ".png cannot be used: cannot identify image file" in last
 
 
+def test_an_image_may_be_refused_by_any_error(
+    imported: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of Pillow are not all of one kind."""
+    Image.new("RGB", (9, 9)).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
+    examples = imported(spec()).Examples([f"{tmp_path}/large.png"], np.zeros(1, np.int64))
+    with pytest.raises(ValueError, match=r"large\.png cannot be used: Image size \(81 pixels\)"):
+        examples[None, np.zeros(1, np.int64)]
+
+
 def test_images_of_another_size(imported: Callable[..., Any], images: Path) -> None:
     """Without a crop nothing makes them as large as the input."""
     for text, source in ((spec(train="{ flip }"), (0, 0)), (spec(drop=["evaluate"]), None)):
@@ -415,7 +426,7 @@ def test_weights_that_are_not_finite_are_not_saved(
     module = imported(spec())
     command = ["", "--data", "", "--output", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", command)
-    run = module.Run(module.parse_arguments(), torch.device("cpu"))
+    run = module.Run(module.parse_arguments(), torch.device("cpu"), 9)
     run.save()
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     nn.init.constant_(run.model.logits.bias, torch.inf)

@@ -202,13 +202,14 @@ def _npz(_: Graph, arrays: dict[str, Array]) -> Writer:
 def _safetensors(graph: Graph, arrays: dict[str, Array]) -> Writer:
     with extra("weights", "weights"):
         import numpy as np
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
     metadata = {"format": "pt", "network": graph.program.network.name}
     if graph.deployment is not None:  # its loader would fold them again
         metadata["deployed"] = graph.deployment.label
     if mark := graph.mark():
         arrays = {**arrays, mark: np.zeros(0, np.float32)}
-    return lambda path: save_file(arrays, path, metadata)
+    # `save_file` makes a file for its owner only.
+    return lambda path: path.write_bytes(save(arrays, metadata))
 
 
 def _keras(graph: Graph, arrays: dict[str, Array]) -> Writer:

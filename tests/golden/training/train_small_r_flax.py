@@ -42,7 +42,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from PIL.Image import Resampling
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from tensorboard.summary import Writer
 from tqdm import tqdm
 
@@ -408,7 +408,7 @@ def load_weights(model: Small, path: Path, fresh: list[str]) -> None:
             tensors.pop(key, None)
             tensors |= {key: own[key]} if key in own else {}
         with TemporaryDirectory() as folder:
-            save_file(tensors, begin := Path(folder) / path.name)
+            (begin := Path(folder) / path.name).write_bytes(save(tensors))
             load_safetensors(model, begin)
     except (OSError, SafetensorError, ValueError) as error:
         sys.exit(f"error: --from {path}: {reason(error)}")
@@ -441,7 +441,6 @@ def read_log(path: Path) -> list[dict[str, str]]:
 def cut_log(path: Path, step: int) -> None:
     """Cut a log back to a step, whose evaluation will be repeated."""
     rows = read_log(path) if path.exists() else []
-    path.parent.mkdir(parents=True, exist_ok=True)
     with (temporary := path.with_suffix(".tmp")).open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
@@ -546,6 +545,10 @@ def parse_arguments() -> argparse.Namespace:
         parser.error(f"{args.output} has no checkpoint: leave out --resume")
     if begun and not args.resume:
         parser.error(f"{args.output} has a run: add --resume, or another --output")
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--output {args.output}: {error.strerror}")
     args.seed = args.seed or 0
     return args
 
@@ -559,8 +562,9 @@ def variables_of(state: Any) -> dict[str, nnx.Variable[Any]]:
 class Run:
     """A run: the network, and all that changes as it is trained."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, count: int) -> None:
         self.output = args.output
+        self.count = count  # of the examples to train on
         self.checkpoint = args.output / "checkpoint.npz"
         saved: dict[str, Any] = {"step": 0, "seed": args.seed, "freeze": args.freeze}
         if args.resume:
@@ -585,11 +589,14 @@ class Run:
             value = np.asarray(variable.get_value())  # on no device yet
             if args.resume:
                 if name not in saved or saved[name].shape != value.shape:
-                    sys.exit(f"error: {self.checkpoint} is not of this recipe: {name}")
+                    sys.exit(f"error: {self.checkpoint} is of another run: {name}")
                 value = saved[name]
             variable.set_value(value)
         if args.resume and saved.get("recipe") != RECIPE:
-            sys.exit(f"error: {self.checkpoint} is not of this recipe: other settings")
+            sys.exit(f"error: {self.checkpoint} is of another run: other settings")
+        if args.resume and saved["examples"] != count:  # steps would be in other epochs
+            images = f"{saved['examples']} images, not {count}"
+            sys.exit(f"error: {self.checkpoint} is of another run: {images}")
         # To all devices of all processes, which `device_put` knows nothing of.
         self.state = jax.jit(lambda state: state, out_shardings=sharding())(state)
 
@@ -654,12 +661,15 @@ class Run:
         if not all(np.isfinite(value).all() for value in values.values()):
             sys.exit(f"error: weights are not finite after {self.step} steps")
         values |= {"step": self.step, "seed": self.seed, "freeze": self.patterns}
+        values |= {"recipe": RECIPE, "examples": self.count}
         with (temporary := self.output / "checkpoint.tmp").open("wb") as file:
-            np.savez(file, recipe=RECIPE, **values)
+            np.savez(file, **values)
         os.replace(temporary, self.checkpoint)
         parts: Any = nnx.merge(self.graph, self.state)
         for part, name in {"model": "last", "average": "average"}.items():
-            save_file(tensors_of(parts[part]), temporary := self.output / f"{name}.tmp")
+            # `save_file` would make a file for its owner only.
+            content = save(tensors_of(parts[part]))
+            (temporary := self.output / f"{name}.tmp").write_bytes(content)
             os.replace(temporary, self.output / f"{name}.safetensors")
 
 
@@ -684,7 +694,7 @@ def main() -> None:
     epoch_steps = len(examples) // BATCH
     total = 3 * epoch_steps
 
-    run = Run(args)
+    run = Run(args, len(examples))
     end = total if args.steps is None else min(total, run.step + args.steps)
     every = args.evaluate_every or epoch_steps
     log = (

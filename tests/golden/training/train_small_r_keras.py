@@ -32,8 +32,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 from matplotlib.figure import Figure
+from PIL import Image
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from tensorboard.summary import Writer
 
 from small_keras import load_safetensors, preprocess, small
@@ -168,6 +169,12 @@ def prepare(image: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(image, [8, 8, 3])
 
 
+def pillow(path: tf.Tensor) -> np.ndarray:
+    """Read an image of which TensorFlow reads no palette (BMP) and no alpha (WebP)."""
+    with Image.open(os.fsdecode(path.numpy())) as file:
+        return np.array(file.convert("RGB"))
+
+
 class Images:
     """Examples in batches, for the devices of this process."""
 
@@ -182,12 +189,13 @@ class Images:
     def read(self, number: tf.Tensor) -> tf.Tensor:
         """Read an image (H, W, 3) as bytes, by its number."""
         data = tf.io.read_file(self.images[number])
-        image = tf.cond(
-            tf.io.is_jpeg(data),
+        if tf.io.is_jpeg(data):
             # The pixels of libjpeg; TensorFlow's default is a faster approximation.
-            lambda: tf.io.decode_jpeg(data, 3, dct_method="INTEGER_ACCURATE"),
-            lambda: tf.io.decode_image(data, 3, expand_animations=False),
-        )
+            image = tf.io.decode_jpeg(data, 3, dct_method="INTEGER_ACCURATE")
+        elif tf.strings.substr(data, 0, 4) == b"\x89PNG":
+            image = tf.io.decode_png(data, 3)
+        else:
+            image = tf.py_function(pillow, [self.images[number]], tf.uint8)
         return tf.ensure_shape(image, [None, None, 3])
 
     def numbers_of(self, step: int, share: slice) -> tuple[np.ndarray, np.ndarray]:
@@ -392,7 +400,6 @@ def read_log(path: Path) -> list[dict[str, str]]:
 def cut_log(path: Path, step: int) -> None:
     """Cut a log back to a step, whose evaluation will be repeated."""
     rows = read_log(path) if path.exists() else []
-    path.parent.mkdir(parents=True, exist_ok=True)
     with (temporary := path.with_suffix(".tmp")).open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
@@ -468,7 +475,7 @@ def load_weights(network: keras.Model, path: Path, fresh: list[str]) -> None:
             tensors.pop(key, None)
             tensors |= {key: own[key]} if key in own else {}
         with TemporaryDirectory() as folder:
-            save_file(tensors, begin := Path(folder) / path.name)
+            (begin := Path(folder) / path.name).write_bytes(save(tensors))
             load_safetensors(network, begin)
     except (OSError, SafetensorError, ValueError) as error:
         sys.exit(f"error: --from {path}: {reason(error)}")
@@ -562,15 +569,18 @@ class Run(keras.callbacks.Callback):
         return found
 
     def load(self) -> None:
-        """Read the checkpoint."""
+        """Read the checkpoint, of as many images: they decide where epochs begin."""
         with np.load(self.checkpoint) as file:
             saved = dict(file)
         for name, variable in self.variables().items():
             if name not in saved or saved[name].shape != variable.shape:
-                sys.exit(f"error: {self.checkpoint} is not of this recipe: {name}")
+                sys.exit(f"error: {self.checkpoint} is of another run: {name}")
             variable.assign(saved[name])
         if saved.get("recipe") != RECIPE:
-            sys.exit(f"error: {self.checkpoint} is not of this recipe: other settings")
+            sys.exit(f"error: {self.checkpoint} is of another run: other settings")
+        if saved["examples"] != (count := len(self.images.examples)):
+            images = f"{saved['examples']} images, not {count}"
+            sys.exit(f"error: {self.checkpoint} is of another run: {images}")
 
     def save(self) -> None:
         """Write a checkpoint, then the weights, each whole or not at all."""
@@ -581,11 +591,13 @@ class Run(keras.callbacks.Callback):
             sys.exit(f"error: weights are not finite after {self.step} steps")
         args = self.args
         values |= {"step": self.step, "seed": args.seed, "freeze": args.freeze}
+        values |= {"recipe": RECIPE, "examples": len(self.images.examples)}
         with (temporary := self.folder / "checkpoint.tmp").open("wb") as file:
-            np.savez(file, recipe=RECIPE, **values)
+            np.savez(file, **values)
         os.replace(temporary, self.checkpoint)
         for name, weights in self.files.items():
-            save_file(tensors_of(self.network, weights), temporary)
+            # `save_file` would make a file for its owner only.
+            temporary.write_bytes(save(tensors_of(self.network, weights)))
             os.replace(temporary, self.folder / f"{name}.safetensors")
 
     def log(self, values: dict[str, float]) -> None:
@@ -682,7 +694,7 @@ class Run(keras.callbacks.Callback):
                 sums += self.scores(images, labels).numpy()
                 if self.interrupted():
                     return
-        except tf.errors.InvalidArgumentError as error:
+        except tf.errors.OpError as error:
             numbers = ((number,) for number in range(count))
             self.unseen.blame(error, self.unseen.prepared, numbers)
         top1, loss = (sums / count).tolist()
@@ -706,7 +718,7 @@ class Run(keras.callbacks.Callback):
                 callbacks=self.callbacks,
                 verbose=(1 if sys.stdout.isatty() else 2) if self.machine == 0 else 0,
             )
-        except tf.errors.InvalidArgumentError as error:
+        except tf.errors.OpError as error:
             numbers = self.images.numbers_of(self.step, slice(None))
             self.images.blame(error, self.images.example, zip(*numbers, strict=True))
 
@@ -751,6 +763,10 @@ def parse_arguments() -> argparse.Namespace:
         parser.error(f"{args.output} has no checkpoint: leave out --resume")
     if begun and not args.resume:
         parser.error(f"{args.output} has a run: add --resume, or another --output")
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--output {args.output}: {error.strerror}")
     args.seed = args.seed or 0
     return args
 

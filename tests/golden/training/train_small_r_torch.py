@@ -34,7 +34,7 @@ import torch.distributed as dist
 from matplotlib.figure import Figure
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
@@ -84,7 +84,7 @@ class Examples(Dataset[Batch]):
         try:
             image = torch.from_numpy(self.image(number)).permute(2, 0, 1)
             return transform(image, draw(*source, number)) if source else prepare(image)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # Pillow raises many kinds, even SyntaxError
             name = self.images[number]
             raise ValueError(f"{name} cannot be used: {error}") from error
 
@@ -509,7 +509,6 @@ def read_log(path: Path) -> list[dict[str, str]]:
 def cut_log(path: Path, step: int) -> None:
     """Cut a log back to a step, whose evaluation will be repeated."""
     rows = read_log(path) if path.exists() else []
-    path.parent.mkdir(parents=True, exist_ok=True)
     with (temporary := path.with_suffix(".tmp")).open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
@@ -617,6 +616,10 @@ def parse_arguments() -> argparse.Namespace:
         parser.error(f"{args.output} has no checkpoint: leave out --resume")
     if begun and not args.resume:
         parser.error(f"{args.output} has a run: add --resume, or another --output")
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--output {args.output}: {error.strerror}")
     args.seed = args.seed or 0
     return args
 
@@ -624,7 +627,10 @@ def parse_arguments() -> argparse.Namespace:
 class Run:
     """A run: the network, and all that changes as it is trained."""
 
-    def __init__(self, args: argparse.Namespace, device: torch.device) -> None:
+    def __init__(
+        self, args: argparse.Namespace, device: torch.device, count: int
+    ) -> None:
+        self.count = count  # of the examples to train on
         self.output, self.precision = args.output, getattr(torch, args.precision)
         saved = {"step": 0, "seed": args.seed, "freeze": args.freeze}
         checkpoint = self.output / "checkpoint.pt"
@@ -662,8 +668,12 @@ class Run:
                     part.load_state_dict(saved[name])
                 if saved["recipe"] != RECIPE:
                     raise ValueError("it began with other settings")
+                if saved["examples"] != count:  # steps would be in other epochs
+                    raise ValueError(
+                        f"it began with {saved['examples']} images, not {count}"
+                    )
             except (KeyError, RuntimeError, ValueError) as error:
-                sys.exit(f"error: {checkpoint} is not of this recipe: {reason(error)}")
+                sys.exit(f"error: {checkpoint} is of another run: {reason(error)}")
 
         self.network: nn.Module = self.model
         if PROCESSES > 1:
@@ -692,12 +702,13 @@ class Run:
             sys.exit(f"error: weights are not finite after {self.step} steps")
         state = {name: part.state_dict() for name, part in self.parts.items()}
         state |= {"step": self.step, "seed": self.seed, "freeze": self.patterns}
-        state["recipe"] = RECIPE
+        state |= {"recipe": RECIPE, "examples": self.count}
         torch.save(state, temporary := self.output / "checkpoint.tmp")
         os.replace(temporary, self.output / "checkpoint.pt")
         for name, model in {"last": self.model, "average": self.average.module}.items():
             tensors = {key: t.contiguous() for key, t in model.state_dict().items()}
-            save_file(tensors, temporary := self.output / f"{name}.tmp")
+            # `save_file` would make a file for its owner only.
+            (temporary := self.output / f"{name}.tmp").write_bytes(save(tensors))
             os.replace(temporary, self.output / f"{name}.safetensors")
 
 
@@ -727,7 +738,7 @@ def main() -> None:
     total = 3 * epoch_steps
 
     device = start()
-    run = Run(args, device)
+    run = Run(args, device, len(examples))
     end = total if args.steps is None else min(total, run.step + args.steps)
     every = args.evaluate_every or epoch_steps
     log = Log(args.output, run.step, epoch_steps, total) if RANK == 0 else None
