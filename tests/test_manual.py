@@ -17,6 +17,7 @@ from incgen.language.ops import OPS
 from incgen.manual import errors, ops
 from incgen.manual.rendering import network_of
 from incgen.syntax.format import format_text
+from incgen.targets.shared import formatting
 from incgen.targets.shared.parameters import OpenParameters
 from incgen.targets.shared.shaping import Shaper
 from incgen.targets.shared.symbols import AXES, Symbol
@@ -368,3 +369,17 @@ def test_headings_and_reports_are_coloured_on_a_terminal(
     assert "\n    \x1b[36m\x1b[1mhelp: \x1b[0monly 1 divides 3 and 64: leave " in painted[0]
     assert "\n\x1b[1mtorch\x1b[0m\n    return F.relu(x)" in painted[1]
     assert [re.sub("\x1b\\[[0-9]+m", "", text) for text in painted] == plain
+
+
+def test_what_the_targets_write_is_laid_out_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started, ruff = [], formatting._ruff
+    monkeypatch.setattr(
+        formatting, "_ruff", lambda *given: started.append(given[0][0]) or ruff(*given)
+    )
+
+    code, text = run(["ops", "conv"], capsys)
+
+    assert code == 0 and "nn.Conv2d(16, " in text
+    assert started == ["format"]

@@ -13,6 +13,8 @@ from incgen.graph.nodes import Graph
 
 #: What a network has without its layers, by the beginning of the line.
 _FRAME = ('"""', "super().__init__()", "inputs = keras.Input(", "return keras.Model(", "pass")
+#: A line between files.
+_BETWEEN = "# ---------------------------------------------------------------- the next file"
 #: The call of the one layer that the constructor has made.
 _CALL = re.compile(r"return self\.\w+\(x\)(  #.*)?$")
 
@@ -36,11 +38,14 @@ def renderings(statement: str) -> list[Rendering]:
     """Return what each target writes for a statement; for ONNX, if that is there, its operators."""
     from incgen import compiling
     from incgen.targets import ONNX, TARGETS
+    from incgen.targets.shared.formatting import laid_out
 
     graph = compiling.compile_spec("example.inc", text=network_of(statement))
+    drafts = (target.draft(graph) for target in TARGETS.values())
+    texts = laid_out(f"\n{_BETWEEN}\n".join(drafts)).split(_BETWEEN)  # ruff is started once
     result = []
-    for target in TARGETS.values():
-        code = _own_lines(target.emit(graph), target.entry(graph.program.network.name))
+    for target, text in zip(TARGETS.values(), texts, strict=True):
+        code = _own_lines(text, target.entry(graph.program.network.name))
         result.append(Rendering(target.name, code, _helpers(target.name, code)))
     if find_spec("onnx") is None:
         return [*result, Rendering(ONNX, "needs onnx: pip install 'incgen[onnx]'", {})]

@@ -44,6 +44,15 @@ class Target:
         text: str = self._file(graph, self.style).source()
         return text
 
+    def draft(self, graph: Graph) -> str:
+        """Return the source of a network as templates write it, before it is laid out.
+
+        Raises:
+            SpecError: The framework cannot express something; code `unsupported`.
+        """
+        text: str = self._file(graph, PLAIN).draft()
+        return text
+
     def calls(self, graph: Graph) -> Calls:
         """Return what this framework's code calls the layers of a network.
 

@@ -59,6 +59,18 @@ def formatted(source: str, width: int, beside: Sequence[str] = ()) -> str:
     return text.decode("utf-8")
 
 
+def laid_out(source: str) -> str:
+    """Format Python code whose imports stay as they are, within the usual width.
+
+    Raises:
+        FormatterError: Ruff cannot be run.
+    """
+    if not PROCESSES:
+        return source
+    with _ruff(["format", "--quiet", "--isolated", "--no-cache", "-"], None) as layout:
+        return layout.communicate(source.encode("utf-8"))[0].decode("utf-8")
+
+
 def _ruff(command: list[str], given: IO[bytes] | None) -> subprocess.Popen[bytes]:
     """Start ruff on the output of another process, or on what will be written to it."""
     import subprocess  # only what is written is laid out

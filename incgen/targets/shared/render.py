@@ -24,6 +24,8 @@ from incgen.targets.shared.style import PLAIN, Style
 if TYPE_CHECKING:
     from incgen.targets.shared.templates import Helper, Macro, Templates
 
+#: The template of a file of a model.
+MODULE = "module.py.jinja"
 #: Columns by which a suite is indented.
 _INDENT = 4
 
@@ -81,7 +83,7 @@ class Printer:
     def file(
         self,
         view: Mapping[str, Any],
-        template: str = "module.py.jinja",
+        template: str = MODULE,
         beside: Sequence[str] = (),
     ) -> str:
         """Print a whole file.
