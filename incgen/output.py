@@ -123,7 +123,7 @@ class Made:
 
     file: str  #: The spec, without folders
     network: str  #: The name of its network
-    recipes: tuple[str, ...]  #: The names of its recipes, beside those of files that use it
+    recipes: tuple[str, ...]  #: The names of its recipes
 
 
 def left_over(
@@ -167,8 +167,7 @@ def _changed(made: Made, name: str, text: str, head: str) -> str:
         network, recipe = script.groups()
         if network != made.network:
             return renamed
-        # Recipes of other files are not known.
-        known = recipe in made.recipes or not made.recipes
+        known = recipe in made.recipes
         return "" if known else f"{made.file} has no recipe `{recipe}` now"
     defined = re.findall(r"^(?:class|def) (\w+)\(", text, re.MULTILINE)
     same = name.replace("_", "").lower() in {other.replace("_", "").lower() for other in defined}

@@ -46,6 +46,7 @@ def test_what_the_least_recipe_means() -> None:
     assert read("") == rp.Recipe(
         name="r",
         doc="",
+        file="r.inc",
         network="small",
         settings={},
         length=rp.Duration(2, "epochs"),

@@ -49,6 +49,7 @@ def recipe_of(optimizer: Optimizer, **given: Any) -> Recipe:
         Recipe(
             name="some",
             doc="",
+            file="some.inc",
             network="small",
             settings={},
             length=Duration(1, "epochs"),

@@ -17,7 +17,7 @@ from incgen.language.ops import OPS
 from incgen.recipes.recipe import Cosine, Polynomial, Recipe
 
 #: What changes no step: names, and how a run is evaluated.
-_NO_PART = ("name", "doc", "network", "settings", "evaluate")
+_NO_PART = ("name", "doc", "file", "network", "settings", "evaluate")
 
 
 def identity(graph: Graph, recipe: Recipe) -> str:

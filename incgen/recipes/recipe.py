@@ -192,6 +192,7 @@ class Recipe:
 
     name: str
     doc: str  #: Its doc comment
+    file: str  #: The name of its file, without folders
     network: str  #: The network that it trains
     #: Values for parameters and constants of the network
     settings: Mapping[str, int | float | bool | str]

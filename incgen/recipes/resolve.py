@@ -20,6 +20,7 @@ from incgen.resolve.values import Values
 from incgen.syntax import tree as st
 from incgen.syntax.edits import first_line, new_line
 from incgen.syntax.loader import LoadedFile
+from incgen.syntax.shipped import plain_name
 
 #: The deepest chain of recipes that are made `from` each other.
 _MAX_DEPTH = 20
@@ -103,6 +104,7 @@ class RecipeResolver:
         recipe = rp.Recipe(
             name=item.name.text,
             doc=item.doc,
+            file=plain_name(self.loaded.source.name),
             network=said.network,
             settings=said.settings,
             batch=size,

@@ -7,7 +7,6 @@ follows the `numerics` of that file or, if it has none, of the file that uses it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 
 from incgen.base.diagnostics import Code, Reporter
 from incgen.base.help import Help, write
@@ -26,7 +25,7 @@ from incgen.resolve.scope import Entry, FileScope, Shared
 from incgen.syntax import tree as st
 from incgen.syntax.edits import renamed
 from incgen.syntax.loader import LoadedFile
-from incgen.syntax.shipped import PREFIX
+from incgen.syntax.shipped import plain_name
 
 
 def resolve(
@@ -54,7 +53,7 @@ def resolve(
     check_names((*reached, network), report)
     if not report.failed:  # a faulty use does not count as one
         _warn_unused(scope, reached)
-    spec, name = loaded.spec, PurePosixPath(loaded.source.name.removeprefix(PREFIX)).name
+    spec, name = loaded.spec, plain_name(loaded.source.name)
     recipes = tuple(item.name.text for item in spec.of(st.Recipe))
     return df.Program(
         network, reached, spec.doc, spec.header, name, dict(settings), recipes, loaded.digest()

@@ -38,6 +38,11 @@ def address(given: str) -> str | None:
     return None
 
 
+def plain_name(path: str) -> str:
+    """Return the name of a file without its folders and without the prefix."""
+    return PurePosixPath(path.removeprefix(PREFIX)).name
+
+
 def file_of(path: str) -> Path:
     """Return the file of a path with the prefix."""
     return root() / path.removeprefix(PREFIX)

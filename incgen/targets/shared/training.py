@@ -246,7 +246,7 @@ def _docstring(graph: Graph, recipe: Recipe, width: int, commands: Sequence[str]
         "",
         *_DATA[graph.input.channels == 1],
     )
-    return docstring(doc, width, facts=facts, last=origin(graph))
+    return docstring(doc, width, facts=facts, last=origin(graph, recipe.file))
 
 
 def _penalty(graph: Graph, recipe: Recipe) -> str | None:
