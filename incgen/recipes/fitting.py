@@ -209,6 +209,7 @@ class _Fit:
         if isinstance(recipe.optimizer, rp.Adam):
             self._warn_of_coupled_decay(recipe.optimizer)
         self._warn_of_long_warmup()
+        self._warn_of_idle_epoch()
         average, length = recipe.average, recipe.length
         if average is not None and average.decay < 1 and not average.ramp:
             memory = 1 / (1 - average.decay)
@@ -236,6 +237,14 @@ class _Fit:
         parts = re.split(r"\s*->\s*", re.sub(r"\s*#.*", "", self.places["rate"].text))
         schedule = [part for part in parts[1:] if not part.startswith("warmup")]
         self.warn("rate", message, write(" -> ".join([parts[0], *rise, *schedule])))
+
+    def _warn_of_idle_epoch(self) -> None:
+        """Warn of a warm-up from 0 whose rate changes between epochs only."""
+        warmup, per = self.recipe.rate.warmup, self.recipe.rate.per
+        if warmup is not None and not warmup.start and per == "epoch":
+            message = "the warm-up begins with a rate of 0, which `per=epoch` keeps for an epoch"
+            over = self.written("rate", r"warmup.*?(?=\s*(->|[#;}\n]|$))")
+            self.warn("rate", message, write(f"warmup {warmup.length} start=0.1", over=over))
 
     def _warn_of_coupled_decay(self, adam: rp.Adam) -> None:
         """Warn of decay in a loss whose gradients Adam rescales."""

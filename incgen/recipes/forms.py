@@ -18,7 +18,7 @@ class Kind(Enum):
     WORD = "a word"
     RANGE = "a list `[low, high]`"
     DURATION = "a number of `epochs` or `steps`"
-    TIMES = "a list of numbers of `epochs` or `steps`"
+    TIMES = "a list of numbers, then `epochs` or `steps`"
 
 
 #: What help shows for a value, if its field names no example.

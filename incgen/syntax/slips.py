@@ -343,10 +343,11 @@ def _argument(text: str) -> str:
 
 
 def _list(groups: Mapping[str, str]) -> str | None:
-    """Put the commas between values that blanks separate."""
+    """Put the commas between values that blanks separate, without the unit of each."""
     if _is_function(groups):
         return None
-    return ", ".join(_values(f"{groups['first']} {groups['last']}"))
+    values = _values(f"{groups['first']} {groups['last']}")
+    return ", ".join(value for value in values if value.rstrip("s") != groups.get("unit"))
 
 
 def _is_function(groups: Mapping[str, str]) -> bool:
