@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
-from pathlib import Path
 from unicodedata import category
 
 import pytest
-from tools import SPECS
 
 from incgen.base.diagnostics import SpecError
 from incgen.base.source import SourceFile, Span
 from incgen.language import expressions as ex
-from incgen.syntax import parser
 from incgen.syntax import tree as st
-from incgen.syntax.automaton import Automaton
-from incgen.syntax.lexing import Unparsed
 from incgen.syntax.parser import parse
 
 NOWHERE = Span(SourceFile("none", ""), 0, 0)
@@ -326,22 +320,3 @@ def test_places() -> None:
     assert conv.span.text == "conv {k + 1}x3 8"
     assert first.height.span.text == "k + 1"
     assert (first.height.span.line, first.height.span.column) == (3, 14)
-
-
-# ---------------------------------------------------------------- two parsers
-
-
-@pytest.mark.parametrize("path", sorted(SPECS.glob("*.inc")), ids=lambda path: path.stem)
-def test_lark_makes_the_same_tree(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lark, which explains faults, goes by the same tables, in which places are the same too."""
-    source = SourceFile(path.name, path.read_text("utf-8"))
-    parser._KNOWN.clear()
-    ours = astuple(parse(source))
-    parser._KNOWN.clear()
-
-    def unparsed(*_: object) -> None:
-        raise Unparsed
-
-    monkeypatch.setattr(Automaton, "parse", unparsed)
-
-    assert astuple(parse(source)) == ours

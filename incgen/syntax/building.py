@@ -1,4 +1,4 @@
-"""Build the syntax tree from what the rules of the grammar match."""
+"""Build the syntax tree from what Lark's rules match."""
 
 # ruff: noqa: D102  # a method does what its rule says
 
@@ -9,13 +9,15 @@ import re
 from collections.abc import Callable
 from typing import Any, cast
 
+from lark import Token
+
 from incgen.base.diagnostics import Code
 from incgen.base.source import SourceFile, Span
 from incgen.language import expressions as ex
 from incgen.language.arithmetic import FUNCTIONS, MAX_NUMBER
 from incgen.syntax import tree as st
 from incgen.syntax.faults import SyntaxFault
-from incgen.syntax.lexing import MAX_NESTING, Token
+from incgen.syntax.lexing import MAX_NESTING
 from incgen.syntax.reducing import Make
 from incgen.syntax.refusals import refuse_depth, refuse_input, refuse_order, refuse_split_window
 
@@ -40,7 +42,7 @@ class Builder:
 
     def span_of(self, token: Token) -> Span:
         """Return the span of a token."""
-        start = token.start_pos + self.shift
+        start = cast(int, token.start_pos) + self.shift
         return Span(self.source, start, start + len(token))
 
     def make(self, rule: str) -> Make:
@@ -192,7 +194,7 @@ class Builder:
         return st.Attribute(parts[0], value, span=span)
 
     def items(self, span: Span, parts: list[Any]) -> st.Items:
-        values = [self.STRING_node(cast(Token, p)) if isinstance(p, str) else p for p in parts]
+        values = [self.STRING_node(p) if isinstance(p, Token) else p for p in parts]
         return st.Items(tuple(values), span=span)
 
     def init(self, span: Span, parts: list[Any]) -> st.Applied:
@@ -203,7 +205,7 @@ class Builder:
 
     def window(self, span: Span, parts: list[Token]) -> st.Window:
         token = parts[0]
-        base = token.start_pos + self.shift
+        base = cast(int, token.start_pos) + self.shift
         sizes: list[ex.Expression | None] = [
             self._part(match, base) for match in _PART.finditer(token)
         ]

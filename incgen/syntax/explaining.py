@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import cast
 
-from lark import UnexpectedToken
+from lark import Token, UnexpectedToken
 
 from incgen.base.diagnostics import Code, Note
 from incgen.base.help import Change, Edit, Help
@@ -14,7 +13,7 @@ from incgen.base.source import SourceFile, Span, line_end
 from incgen.syntax.building import Builder
 from incgen.syntax.edits import above, arrow_below, brace_above, moved, new_line, parameter, whole
 from incgen.syntax.faults import SyntaxFault
-from incgen.syntax.lexing import Lines, Token
+from incgen.syntax.lexing import Lines
 from incgen.syntax.recovery import balanced
 from incgen.syntax.slips import ITEMS, Misfit, Slip, explain, wanted
 
@@ -71,7 +70,7 @@ def _moved(item: Span, opened: Span) -> Help:
 
 def unexpected(build: Builder, lines: Lines, error: UnexpectedToken, length: int) -> SyntaxFault:
     """Return the error for a token that does not fit, or a text that ends too early."""
-    token, accepts = cast(Token, error.token), error.accepts or set[str]()
+    token, accepts = error.token, error.accepts or set[str]()
     if token.type == "$END":
         start = build.shift + max(0, length - 1)
         span = Span(build.source, start, build.shift + length)
@@ -82,8 +81,7 @@ def unexpected(build: Builder, lines: Lines, error: UnexpectedToken, length: int
             span = Span(build.source, start - 1, start + 1)
         return SyntaxFault(Code.SYNTAX, span, message)
     span = build.span_of(token)
-    inner = build.span_of(lines.open[-1]) if lines.open else span
-    if inner.text != "{" and inner.line != span.line:
+    if lines.open and lines.open[-1] != "{" and lines.open[-1].line != token.line:
         return lines.unclosed(lines.open[-1])
     text = build.source.text
     before = text[text.rfind("\n", 0, span.start) + 1 : span.start]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from lark import Token, UnexpectedToken
+from lark.lark import PostLex
+
 from incgen.base.diagnostics import Code, Note
 from incgen.base.help import Help
 from incgen.base.source import Span
@@ -25,29 +28,6 @@ _CLOSING = {"LBRACE": "RBRACE", "LPAR": "RPAR", "LSQB": "RSQB"}
 _CLOSED = frozenset(_CLOSING.values())
 
 
-class Token(str):
-    """A piece of a text: its terminal, and the offsets where it begins and ends."""
-
-    __slots__ = ("end_pos", "start_pos", "type")
-
-    type: str
-    start_pos: int
-    end_pos: int
-
-
-class Unparsed(Exception):
-    """A text does not follow the grammar, which another parser has to explain."""
-
-
-class RunOn(Unparsed):
-    """A word begins where a number ends, as in `3y3`."""
-
-    def __init__(self, token: Token) -> None:
-        """Keep the word."""
-        super().__init__(token)
-        self.token = token
-
-
 class TooLong(SyntaxFault):
     """A text has too many tokens; parsing is not resumed without them."""
 
@@ -57,7 +37,7 @@ class TooLong(SyntaxFault):
         super().__init__(Code.TOO_LARGE, span, message, help=help_)
 
 
-class Lines:
+class Lines(PostLex):
     """Drops newlines that end nothing, counts brackets, limits names, and keeps numbers apart."""
 
     always_accept = ("_NEWLINE",)
@@ -120,7 +100,8 @@ class Lines:
         if token.type == "NUMBER":
             self.number = token.end_pos
         elif token.start_pos == self.number and (token[0].isalpha() or token[0] == "_"):
-            raise RunOn(token)
+            run = Token.new_borrow_pos("RUN", token, token)
+            raise UnexpectedToken(run, set())  # type: ignore[no-untyped-call]  # Lark's own
         elif token.type in _CLOSING:
             self.open.append(token)
             if len(self.open) > MAX_NESTING:
@@ -139,7 +120,7 @@ class Lines:
         opened = self.open.pop()
         if _CLOSING[opened.type] == token.type:
             return
-        if opened != "{" and self.span_of(opened).line != self.span_of(token).line:
+        if opened.line != token.line and opened != "{":
             raise self.unclosed(opened)
         message = f"`{token}` does not close `{opened}`"
         notes = (Note(f"`{opened}` is opened here", self.span_of(opened)),)

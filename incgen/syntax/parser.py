@@ -1,6 +1,6 @@
-"""Text to syntax tree, and reports of what does not parse.
+"""Text to syntax tree: run Lark, and report what does not parse.
 
-Lark reports errors in its own terms (terminals, states), which become diagnostics in the user's
+Lark reports errors in its own terms (terminals, states); here they become diagnostics in the user's
 (`slips.py`). After a faulty line with balanced brackets, parsing continues without that line, so
 that several errors are reported at once.
 """
@@ -10,7 +10,12 @@ from __future__ import annotations
 import hashlib
 import threading
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
+
+from lark import UnexpectedCharacters, UnexpectedToken
+from lark import __version__ as lark_version
+from lark.grammar import Rule
+from lark.lexer import TerminalDef
 
 from incgen.base import cache as cache_folder
 from incgen.base.diagnostics import Code, Diagnostic, SpecError
@@ -18,14 +23,11 @@ from incgen.base.resources import folder
 from incgen.base.source import SourceFile
 from incgen.language import expressions as ex
 from incgen.syntax import tree as st
-from incgen.syntax.automaton import Automaton, Tables
 from incgen.syntax.building import Builder, doc_words
 from incgen.syntax.faults import SyntaxFault
-from incgen.syntax.lexing import Lines, TooLong, Unparsed
+from incgen.syntax.lexing import Lines, TooLong
 from incgen.syntax.recovery import without_line
-
-if TYPE_CHECKING:
-    from incgen.syntax.lark import Parser
+from incgen.syntax.reducing import Made, Parser
 
 #: A spec longer than this (characters) is rejected before it is parsed.
 MAX_TEXT = 1_000_000
@@ -36,8 +38,6 @@ _MAX_READ = 200_000
 #: Trees are kept of the texts read last, of so many characters in all: what several specs use is
 #: parsed once, and so is what is checked and formatted, or asked about in an editor.
 _KEPT = 200_000
-#: The version of the tables that are cached.
-_FORMAT = 1
 
 
 def parse(source: SourceFile) -> st.Spec:
@@ -95,7 +95,11 @@ def terminals() -> list[tuple[str, str]]:
 
     The order is that of Lark's basic lexer.
     """
-    return _tables()["terminals"]
+    ordered = sorted(
+        _parser()[0].terminals,
+        key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name),
+    )
+    return [(terminal.name, terminal.pattern.to_regexp()) for terminal in ordered]
 
 
 def parse_value(text: str) -> ex.Expression:
@@ -110,44 +114,40 @@ def parse_value(text: str) -> ex.Expression:
 
 _LOCK = threading.RLock()
 _KNOWN: dict[SourceFile, tuple[st.Spec | None, list[Diagnostic]]] = {}
+_OPTIONS: dict[str, Any] = {
+    "parser": "lalr",
+    "lexer": "basic",
+    "start": ["start", "expression"],
+}
 
 
 @cache
-def _builder() -> tuple[Builder, Lines]:
+def _parser() -> tuple[Parser, Builder, Lines]:
     build = Builder()
+    lines = Lines(build.span_of)
     build.expression_in = lambda text, start: cast(
         ex.Expression, _run(build.source, text, "expression", start)
     )
-    return build, Lines(build.span_of)
+    return _tables(build, lines), build, lines
 
 
-@cache
-def _automaton() -> Automaton:
-    return Automaton(_tables(), _builder()[0].make)
-
-
-@cache
-def _lark() -> Parser:
-    from incgen.syntax.lark import parser_of  # only a faulty text needs it
-
-    return parser_of(_grammar(), *_builder())
-
-
-def _grammar() -> str:
-    return (folder("grammar") / "inc.lark").read_text("utf-8")
-
-
-@cache
-def _tables() -> Tables:
-    """Return the tables of the grammar, from the cache if they are intact."""
-    digest = hashlib.sha256(f"{_FORMAT}\n{_grammar()}".encode()).hexdigest()[:16]
-    tables = cache_folder.load(f"tables-{digest}")
-    if not isinstance(tables, dict) or tables.keys() != Tables.__annotations__.keys():
-        from incgen.syntax.lark import tables_of
-
-        tables = tables_of(_lark())
-        cache_folder.store(f"tables-{digest}", tables)
-    return cast(Tables, tables)
+def _tables(build: Builder, lines: Lines) -> Parser:
+    """Return the parser, from cached tables if they are intact."""
+    grammar = (folder("grammar") / "inc.lark").read_text("utf-8")
+    digest = hashlib.sha256(f"{_OPTIONS}\n{grammar}".encode()).hexdigest()[:16]
+    name = f"grammar-{digest}-lark{lark_version}"
+    tables = cache_folder.load(name)
+    if tables is not None:
+        try:
+            tables["data"]["options"] |= {"postlex": lines, "transformer": build}
+            return Parser.load(tables)
+        except Exception:  # whatever Lark raises for tables that are not its own
+            pass
+    parser = Parser(grammar, postlex=lines, transformer=build, **_OPTIONS)
+    data, memo = parser.memo_serialize([TerminalDef, Rule])
+    data["options"] |= {"postlex": None, "transformer": None}
+    cache_folder.store(name, {"data": data, "memo": memo})
+    return parser
 
 
 def _parse_text(source: SourceFile, text: str) -> st.Spec:
@@ -158,30 +158,27 @@ def _parse_text(source: SourceFile, text: str) -> st.Spec:
             if stripped.startswith("##"):
                 docs[number] = doc_words(stripped[2:])
     with _LOCK:
-        _builder()[0].docs = docs
+        _parser()[1].docs = docs
         return cast(st.Spec, _run(source, text, "start", 0))
 
 
 def _run(source: SourceFile, text: str, start: str, shift: int) -> Any:
-    """Parse a text that begins at an offset of the file."""
-    build, lines = _builder()
+    """Run Lark on a text that begins at an offset of the file."""
+    parser, build, lines = _parser()
     before = (getattr(build, "source", source), build.shift, lines.open, lines.number)
-    docs = {**build.docs}
     build.source, build.shift, build.fault = source, shift, None
     try:
-        automaton = _automaton()
-        made = automaton.parse(lines.process(automaton.tokens(text)), start)
+        made = cast(Made, parser.parse(text, start=start))[0]
         if build.fault is not None:
             raise build.fault
         return made
-    except Unparsed:
-        pass  # Lark knows what was expected
-    finally:
-        build.source, build.shift, lines.open, lines.number = before
-    from incgen.syntax import lark
+    except UnexpectedCharacters as error:
+        from incgen.syntax.explaining import bad_character  # only a faulty text needs it
 
-    build.source, build.shift, build.fault, build.docs = source, shift, None, docs
-    try:
-        return lark.parse(_lark(), build, lines, text, start)
+        raise bad_character(source, text, error.pos_in_stream or 0, shift) from None
+    except UnexpectedToken as error:
+        from incgen.syntax.explaining import unexpected
+
+        raise unexpected(build, lines, error, len(text)) from None
     finally:
         build.source, build.shift, lines.open, lines.number = before

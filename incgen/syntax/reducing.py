@@ -1,16 +1,16 @@
-"""Build nodes during the parse, each as soon as its rule is matched, without a tree in between.
+"""Build nodes while Lark parses, each as soon as its rule is matched, without a tree of Lark's.
 
 A tree with positions that is transformed afterwards takes twice as long as the parse itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
-if TYPE_CHECKING:
-    from incgen.syntax.lexing import Token
+from lark import Lark, Token
+from lark.grammar import Rule, Symbol
 
 #: What a rule makes: a node, or the parts of a rule that stands for them (`_name`); and the offsets
 #: of its first and last character, brackets and keywords included.
@@ -19,24 +19,20 @@ Made: TypeAlias = tuple[Any, int | None, int | None]
 Make: TypeAlias = Callable[[list[Any], int | None, int | None], Any]
 
 
-def reduction(
-    origin: str,
-    size: int,
-    kept: Sequence[int | None],
-    inlined: Container[int],
-    make: Callable[[str], Make],
-) -> Callable[[list[Token | Made]], Made]:
-    """Return what turns the values of a rule into its own.
+class Parser(Lark):
+    """A parser whose `transformer` says by its method `make` how the node of a rule is made."""
 
-    Args:
-        origin: The name of the rule.
-        size: The number of its values.
-        kept: The numbers of the values that are parts, with None for one that is not there.
-        inlined: The numbers of those that stand for their own parts.
-        make: Returns what makes the node of a rule.
-    """
-    node = None if origin.startswith("_") else make(origin)
-    if node is None and size == 1 and [*kept] == [0] and 0 in inlined:
+    def _prepare_callbacks(self) -> None:
+        make = cast(Any, self.options.transformer).make
+        self._callbacks = {rule: _reduction(rule, make) for rule in self.rules}
+
+
+def _reduction(rule: Rule, make: Callable[[str], Make]) -> Callable[[list[Token | Made]], Made]:
+    """Return what turns the values of a rule into its own."""
+    node = None if _is_inlined(rule.origin) else make(rule.origin.name)
+    kept = _kept(rule)
+    inlined = {n for n, symbol in enumerate(rule.expansion) if _is_inlined(symbol)}
+    if node is None and kept == [0] and inlined == {0} and len(rule.expansion) == 1:
         return itemgetter(0)  # `_a: _b` has the parts of `_b`
 
     def reduced(values: list[Token | Made]) -> Made:
@@ -63,3 +59,20 @@ def reduction(
         return parts if node is None else node(parts, start, end), start, end
 
     return reduced
+
+
+def _is_inlined(symbol: Symbol) -> bool:
+    """Return whether the parts of a rule stand for it."""
+    return not symbol.is_term and symbol.name.startswith("_")
+
+
+def _kept(rule: Rule) -> list[int | None]:
+    """Return the numbers of the values that are parts, with None for a `[x]` that is not there."""
+    absent = "".join(str(int(empty)) for empty in rule.options.empty_indices)
+    gaps = [len(ones) for ones in absent.split("0")] if absent else []
+    kept: list[int | None] = []
+    for index, symbol in enumerate(rule.expansion):
+        kept += [None] * (gaps[index] if gaps else 0)
+        if not getattr(symbol, "filter_out", False):
+            kept.append(index)
+    return kept + [None] * (gaps[-1] if gaps else 0)
