@@ -318,7 +318,7 @@ class _Builder:
         results = tuple(branch.value for branch in branches)
         shape = joined(element.kind, [self.shape(result) for result in results])
         if isinstance(shape, tuple):
-            refuse_mismatch(element, shape, results, self.nodes, frame.use, self.report)
+            refuse_mismatch(element, value, shape, results, self.nodes, frame.use, self.report)
         name = element.title if element.name is None else element.name
         path, span = join_key(frame.prefix, name), element.span
         node = self.add(

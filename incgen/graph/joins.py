@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
-from incgen.base.diagnostics import Code, Note, Reporter
+from incgen.base.diagnostics import Code, Note, Reporter, listed
 from incgen.base.help import Change, Edit, Help, add, put
 from incgen.base.source import Span
 from incgen.graph.frames import uses_of
 from incgen.graph.nodes import Node, Use
 from incgen.graph.shapes import Borders, Shape
+from incgen.language import expressions as ex
 from incgen.resolve import definitions as df
 
 #: How many layers a history shows.
@@ -58,6 +60,7 @@ def difference(kind: str, first: Shape, second: Shape) -> tuple[str, str]:
 
 def refuse_mismatch(
     element: df.Join,
+    source: int,
     pair: tuple[int, int],
     results: Sequence[int],
     nodes: Sequence[Node],
@@ -78,6 +81,13 @@ def refuse_mismatch(
     if element.kind != "concat" and first.is_map != second.is_map:
         dense = f"dense {(first if first.is_map else second).channels}"
         help_ = Help(help_, *_ended(nodes, results[pair[first.is_map]], dense))
+    elif first.is_map:
+        steps = (element.body.steps[index] for index in pair)
+        branches = [
+            _Branch(name, step, nodes[results[index]].shape, _path(nodes, source, results[index]))
+            for name, step, index in zip(names, steps, pair, strict=True)
+        ]
+        help_ = _matching(element.kind, branches, use) or help_
     report.refuse(
         Code.SHAPE_MISMATCH,
         notes[1].span,
@@ -87,6 +97,103 @@ def refuse_mismatch(
         help=_outer_channels_help(nodes[results[pair[1]]], nodes, element.kind, first, use)
         or help_,
     )
+
+
+@dataclass(frozen=True)
+class _Branch:
+    """A branch of a join."""
+
+    name: str  #: What messages call it
+    step: df.Step | df.Head
+    shape: Shape  #: The shape of its result
+    layers: list[tuple[Shape, Node]]  #: Its layers, each with the shape before it
+
+
+def _path(nodes: Sequence[Node], source: int, value: int) -> list[tuple[Shape, Node]]:
+    """Return the layers from the value that a branch begins with to its result, in order."""
+    layers: list[tuple[Shape, Node]] = []
+    while value != source and nodes[value].inputs:
+        before = nodes[value].inputs[0]
+        layers.append((nodes[before].shape, nodes[value]))
+        value = before
+    return layers[::-1]
+
+
+def _matching(kind: str, branches: Sequence[_Branch], use: Use | None) -> Help | None:
+    """Return what to type in which of two branches with maps."""
+    small, large = sorted(branches, key=lambda b: (b.shape.height or 0) * (b.shape.width or 0))
+    ratio = _ratio(large.shape, small.shape)
+    if ratio is None:
+        return _unpadded(small, large.shape, use)
+    if kind == "concat":
+        strided = (n for before, n in small.layers if n.shape.height != before.height)
+        ops = dict.fromkeys(f"{n.op} {n.args.window}" for n in strided if "window" in n.args)
+        by = listed([*ops]) if 0 < len(ops) < 3 else f"a stride of {ratio}"
+        return Help(f"{small.name} is smaller by {by}: give {large.name} the same stride")
+    if ratio == 1:  # the value itself is what a shortcut adapts
+        small, large = sorted(branches, key=lambda b: -len(b.layers))
+    channels = _written_channels(small, use)
+    conv = f"conv 1x1{f'/{ratio}' if ratio > 1 else ''} {channels or small.shape.channels}"
+    element = large.step.element if isinstance(large.step, df.Step) else None
+    if isinstance(element, df.OpCall) and element.op.name == "identity":
+        help_, edits = f"write `{conv}` in place of `identity`", put(conv, over=element.span)
+    else:
+        help_ = f"end {large.name} with `{conv}`: `... -> {conv}`"
+        edits = add(f"-> {conv}", behind=large.step.span)
+    if ratio == 1 and large.layers:
+        help_ += ", or write another number of channels"
+    return Help(help_, *(edits if channels or use is None else ()))
+
+
+def _ratio(large: Shape, small: Shape) -> int | None:
+    """Return the stride that makes one map as small as another, or None if there is none."""
+    assert large.height is not None and large.width is not None
+    stride = round(large.height / (small.height or 1))
+    sizes = (-(-large.height // stride), -(-large.width // stride))
+    return stride if sizes == (small.height, small.width) else None
+
+
+def _unpadded(branch: _Branch, wanted: Shape, use: Use | None) -> Help | None:
+    """Return how a branch keeps the height and width that it loses at its borders."""
+    lossy, start = list[Node](), branch.shape
+    for before, node in branch.layers:
+        if node.shape.sizes[1:] == before.sizes[1:]:
+            continue
+        if "pad" not in node.args or node.args.window.strided:
+            lossy.clear()  # what is lost before counts for less
+            start = node.shape
+        else:
+            start = start if lossy else before
+            lossy.append(node)
+    if not lossy or start.sizes[1:] != wanted.sizes[1:]:
+        return None
+    odd = all(side % 2 for node in lossy for side in node.args.window.kernel)
+    word = "half" if odd else "same"
+    changes = []
+    for node in lossy:
+        pad = node.call.args["pad"] if node.call is not None else None
+        said = pad.span if isinstance(pad, ex.Literal) else None
+        changes.append(Change(word, said) if said else Change(f" pad={word}", node.span, True))
+    layers = [*dict.fromkeys(f"{n.op} {n.args.window}" for n in lossy)][:_MAX_HISTORY]
+    keep = "keeps" if len(layers) == 1 else "keep"
+    help_ = f"with `pad={word}`, {listed(layers)} in {branch.name} {keep} height and width"
+    own = all(node.use is use for node in lossy)
+    return Help(help_, *([Edit(tuple(changes), f"Pad by `{word}`")] if own else []))
+
+
+def _written_channels(branch: _Branch, use: Use | None) -> str | None:
+    """Return the channels of a branch as its last layer that has some writes them."""
+    for _, node in reversed(branch.layers):
+        if "channels" in node.args and node.call is not None:
+            given = node.call.args.get("channels")
+            if node.use is not use and node.use is not None and node.use.outer is use:
+                given = node.use.given.get("channels")  # by a use of a unit
+            elif node.use is not use:
+                return None
+            if isinstance(given, ex.Literal | ex.Parameter) and given.span is not None:
+                return given.span.text
+            return None
+    return None
 
 
 def _ended(nodes: Sequence[Node], value: int, dense: str) -> tuple[Edit, ...]:

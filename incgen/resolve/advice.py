@@ -185,6 +185,33 @@ def unknown_attributes(takes: Signature, strange: Sequence[st.Attribute], call: 
     return Advice(message, write(instead, over=over, why=f": {why}"))
 
 
+#: What letters in front of numbers stand for in tables of papers: `k3 s2 p1`.
+_LETTERS = {
+    "k": "kernel_size",
+    "s": "stride",
+    "p": "padding",
+    "d": "dilation",
+    "g": "groups",
+    "c": "channels",
+}
+
+
+def shorthand(takes: Signature, call: st.Call, names: Sequence[str]) -> Advice | None:
+    """Advise on names that are letters with numbers, if these are the arguments of a call."""
+    letters = "".join(_LETTERS)
+    if not all(re.fullmatch(rf"([{letters}][0-9]+)+", name) for name in names):
+        return None
+    meant = re.findall(rf"([{letters}])([0-9]+)", " ".join(names))
+    positional, attributes = written(call)
+    positional = [text for text in positional if text not in names]
+    named_ = [*attributes, *((_LETTERS[letter], number) for letter, number in meant)]
+    instead = translated(takes, positional, named_)
+    if instead is None:
+        return None
+    are = "is" if len(names) == 1 else "are"
+    return Advice(f"{listed(names)} {are} not defined here", write(instead, over=call.span))
+
+
 def takes_help(takes: Signature) -> str:
     """Say in a help line which arguments a call accepts."""
     if takes.attributes:

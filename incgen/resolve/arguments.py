@@ -22,6 +22,7 @@ from incgen.language.presets import PRESETS
 from incgen.language.signatures import Argument, ByWindow, DefaultValue, Kind, Op
 from incgen.resolve.definitions import ArgumentValue, SidesValue, Source, WindowValue
 from incgen.syntax import tree as st
+from incgen.syntax.refusals import decimal, hexadecimal
 
 #: The code of a fault and what is wrong.
 Misfit: TypeAlias = tuple[Code, str]
@@ -149,12 +150,14 @@ class Conventions:
 
 
 def bare(written: st.Argument) -> Help | None:
-    """Return what to type for a value in quotes, or for a single one in brackets."""
+    """Return what to type for a value in quotes, a single one in brackets, or one in base 16."""
     match written:
         case st.Text(value) if re.fullmatch(r"[A-Za-z_]\w{0,38}|-?[0-9][0-9.e-]{0,18}", value):
             return write(value, over=written.span, why=" without quotes")
         case st.Items((ex.Literal(span=Span() as span) | ex.Name(span=Span() as span),)):
             return write(span.text, over=written.span, why=" without brackets")
+        case st.Window(span=Span() as span) if hexadecimal(span.text):
+            return decimal(span)
     return None
 
 

@@ -15,7 +15,7 @@ from incgen.resolve.calls import CallResolver
 from incgen.resolve.context import Context
 from incgen.resolve.labels import Namespace, Naming, collect
 from incgen.syntax import tree as st
-from incgen.syntax.edits import last_line
+from incgen.syntax.edits import as_block, last_line
 
 #: The most branches of one join.
 MAX_BRANCHES = 256
@@ -58,7 +58,7 @@ class BodyResolver:
                 continue
             if isinstance(element, df.Instance) and element.definition.kind == "block":
                 message = f"a unit is a chain of ops, but `{call.name.text}` is a block"
-                help_ = f"make `{unit.name.text}` a block"
+                help_ = Help(f"make `{unit.name.text}` a block", as_block(call.span))
                 self.report.error(Code.MISPLACED, call.span, message, help=help_)
             elements.append(element)
         if len(elements) != len(unit.calls) or self.report.errors != errors:
@@ -172,9 +172,10 @@ class BodyResolver:
         self, elements: Sequence[st.Element], names: Namespace, span: Span
     ) -> df.Element | None:
         """Resolve an unlabelled chain: every element takes its own name."""
+        self.calls.statement = span
         if len(elements) == 1:
             return _chained([self.element(elements[0], names)], None, span)
-        with self.calls.chain(elements):
+        with self.calls.chain(span):
             resolved = [self.element(element, names) for element in elements]
         return _chained(resolved, None, span)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -30,6 +30,7 @@ class CallResolver:
         self.arguments = Matcher(context)
         #: The calls without a label in the enclosing chain, if there is one
         self.unnamed: list[tuple[st.Call, str]] | None = None
+        self.statement: Span | None = None  #: The last statement without a label
         self.refused = False  #: Whether a call was omitted because of an error, here or elsewhere
 
     def call(self, call: st.Call, naming: Naming, *, head: bool = False) -> df.Element | None:
@@ -141,7 +142,7 @@ class CallResolver:
         self.arguments.tell(Code.UNKNOWN_OP, call.name.span, *told)
 
     @contextmanager
-    def chain(self, elements: Sequence[st.Element]) -> Iterator[None]:
+    def chain(self, whole: Span) -> Iterator[None]:
         """Warn once about all unlabelled layers inside, which form one chain."""
         outer, self.unnamed = self.unnamed, []
         yield
@@ -150,11 +151,9 @@ class CallResolver:
             return
         begin = listed([name for _, name in unnamed[:4]]) + (", ..." if len(unnamed) > 4 else "")
         message = f"this chain has parameters but no label, so its keys begin with {begin}"
-        chain = elements[0].span.until(elements[-1].span)
-        whole = _shown(chain)
         help_ = Help(
-            f"give it a label, `part: {whole}`, or each op a line and a label of its own",
-            *put(f"part: {chain.text}", over=chain),
+            f"give it a label, `part: {_shown(whole)}`, or each op a line and a label of its own",
+            *put(f"part: {whole.text}", over=whole),
         )
         self.report.warning(Code.UNNAMED, unnamed[0][0].name.span, message, help=help_)
 
@@ -164,9 +163,12 @@ class CallResolver:
             self.unnamed.append((call, name))
             return
         message = f"`{call.name.text}` has parameters but no label, so its keys begin with `{name}`"
+        whole = call.span
+        if self.statement is not None and self.statement.end == whole.end:
+            whole = self.statement  # it may begin with a `from`
         help_ = Help(
-            f"write `{name}: {_shown(call.span)}` to keep the keys when lines move",
-            *put(f"{name}: {call.span.text}", over=call.span),
+            f"write `{name}: {_shown(whole)}` to keep the keys when lines move",
+            *put(f"{name}: {whole.text}", over=whole),
         )
         self.report.warning(Code.UNNAMED, call.name.span, message, help=help_)
 

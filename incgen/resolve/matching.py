@@ -122,6 +122,7 @@ class Matcher:
 
             told = advice.unknown_attributes(takes, strange, call)
             self.tell(Code.UNKNOWN_ATTRIBUTE, strange[0].name.span, *told)
+        self.check_shorthand(takes, call)
         self.check_windows(takes, call)
         first = [argument.name for argument in takes.positional]
         given = self.given(takes.name, first, call, takes)
@@ -157,6 +158,17 @@ class Matcher:
         if self.report.errors > errors or None in values.values():
             raise Refused
         return values
+
+    def check_shorthand(self, takes: Signature, call: st.Call) -> None:
+        """Refuse `k3 s2 p1`, as tables in papers write kernels, strides and paddings."""
+        names = [value for value in call.positional if isinstance(value, ex.Name)]
+        names = [n for n in names if n.text[-1].isdigit() and not self.context.known(n.text)]
+        if names:
+            from incgen.resolve import advice
+
+            told = advice.shorthand(takes, call, [name.text for name in names])
+            if told is not None:
+                self.tell(Code.UNKNOWN_NAME, names[0].span, *told)
 
     def check_windows(self, takes: Signature, call: st.Call) -> None:
         """Refuse another value in place of a window."""

@@ -164,7 +164,7 @@ class Builder:
     def call(self, span: Span, parts: list[Any]) -> st.Call:
         attributes = [part for part in parts[1:] if isinstance(part, st.Attribute)]
         positional = [part for part in parts[1:] if not isinstance(part, st.Attribute)]
-        refuse_split_window(positional)
+        refuse_split_window(str(parts[0].text), positional)
         call = st.Call(parts[0], tuple(positional), tuple(attributes), span=span)
         for before, part in itertools.pairwise(parts[1:]):
             if isinstance(before, st.Attribute) and not isinstance(part, st.Attribute):

@@ -88,6 +88,33 @@ def brace_above(end: Span) -> Edit:
     return _over(end, r"[ \t]*\n\s*\{", " {")
 
 
+def as_block(place: Span) -> Edit:
+    """Return the edit that makes a block of the unit around a place."""
+    text, source = place.source.text, place.source
+    heads = re.compile(r"^[ \t]*(unit\b([ \t]+\w+)?([ \t]*\([^()\n]*\))?)[ \t]*=?[ \t]*", re.M)
+    head = [found for found in heads.finditer(text) if found.start() <= place.start][-1]
+    begun = f"block{head[1].removeprefix('unit')} "
+    if text[head.end() : head.end() + 1] == "{":
+        change = Change(begun, Span(source, head.start(1), head.end()))
+    else:
+        end = _item_end(text, head.end())
+        body = text[head.end() : end].strip()
+        change = Change(f"{begun}{{\n    {body}\n}}", Span(source, head.start(1), end))
+    return Edit((change,), f"Make `{(head[2] or '').strip()}` a block")
+
+
+def _item_end(text: str, start: int) -> int:
+    """Return the end of a chain: of a line that closes its braces, before one without an arrow."""
+    depth, end = 0, start
+    for line in text[start:].splitlines(keepends=True):
+        if end > start and depth <= 0 and not line.lstrip().startswith("->"):
+            break
+        end += len(line)
+        code = line.partition("#")[0]
+        depth += code.count("{") - code.count("}")
+    return start + len(text[start:end].rstrip())
+
+
 def _over(end: Span, pattern: str, text: str) -> Edit:
     """Return the edit that replaces what stands at the end of a line and the start of the next."""
     found = re.compile(pattern).search(end.source.text, end.source.offset(end.line))

@@ -11,7 +11,16 @@ from incgen.base.diagnostics import Code, Note
 from incgen.base.help import Change, Edit, Help
 from incgen.base.source import SourceFile, Span, line_end
 from incgen.syntax.building import Builder
-from incgen.syntax.edits import above, arrow_below, brace_above, moved, new_line, parameter, whole
+from incgen.syntax.edits import (
+    above,
+    arrow_below,
+    as_block,
+    brace_above,
+    moved,
+    new_line,
+    parameter,
+    whole,
+)
 from incgen.syntax.faults import SyntaxFault
 from incgen.syntax.lexing import Lines
 from incgen.syntax.recovery import balanced
@@ -38,7 +47,12 @@ def _slipped(slip: Slip, source: SourceFile, start: int) -> SyntaxFault:
 
 
 #: The edits that rows of the table name.
-_EDITS = {"new_line": new_line, "arrow_below": arrow_below, "brace_above": brace_above}
+_EDITS = {
+    "new_line": new_line,
+    "arrow_below": arrow_below,
+    "as_block": as_block,
+    "brace_above": brace_above,
+}
 
 
 def _definition_in_body(build: Builder, token: Token, opened: Token) -> SyntaxFault:

@@ -14,12 +14,25 @@ from incgen.syntax import tree as st
 from incgen.syntax.faults import SyntaxFault
 
 
-def refuse_split_window(positional: Sequence[st.Argument]) -> None:
-    """Reject `3 x 3`, `3x3x3` and `3x3s2`, which lex as several arguments."""
+def hexadecimal(text: str) -> bool:
+    """Return whether a text is a number in base 16, which lexes as something else."""
+    return re.fullmatch(r"0[xX][0-9A-Fa-f]{1,13}", text) is not None
+
+
+def decimal(span: Span) -> Help:
+    """Return what to type for a number in base 16."""
+    return write(str(int(span.text, 16)), over=span, why=": numbers are decimal")
+
+
+def refuse_split_window(called: str, positional: Sequence[st.Argument]) -> None:
+    """Reject `3 x 3`, `3x3x3`, `3x3s2` and `0x1F`, which lex as several arguments of a call."""
     for place, (first, second) in enumerate(itertools.pairwise(positional)):
         if not isinstance(second, ex.Name) or first.span is None or second.span is None:
             continue
         span, side = first.span.until(second.span), re.fullmatch(r"[xX]([0-9]*)", second.text)
+        if hexadecimal(span.text):
+            message = f"`{span.text}` is not a number here"
+            raise SyntaxFault(Code.SYNTAX, span, message, help=decimal(span))
         if isinstance(first, ex.Literal) and side:
             message = "a window is two whole numbers with an `x` between them, without spaces"
             third = (
@@ -32,14 +45,29 @@ def refuse_split_window(positional: Sequence[st.Argument]) -> None:
             raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
         if not isinstance(first, st.Window):
             continue
-        if side:
-            message = "a window has two sides, height and width"
-            raise SyntaxFault(Code.BAD_WINDOW, span, message, help=write("3x3"))
+        if re.fullmatch(r"([xX][0-9]+)+", second.text):
+            last = place + 2 == len(positional)
+            raise _too_many_sides(called, span, re.findall("[0-9]+", second.text), last)
         if first.span.end == second.span.start:
             message = "a stride stands behind the window and a `/`"
             stride = re.sub(r"[^0-9]", "", second.text)[:3] or "2"
             help_ = write(f"{first.span.text.partition('/')[0]}/{stride}")
             raise SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
+
+
+def _too_many_sides(called: str, span: Span, more: Sequence[str], last: bool) -> SyntaxFault:
+    """Return the error for a window with more than two sides; it may be the last argument."""
+    from incgen.syntax.translation import takes_of
+
+    message = "a window has two sides, height and width"
+    window = re.split("[xX]", span.text, maxsplit=2)[:2]
+    takes = takes_of(called)
+    if last and takes is not None and len(takes.positional) > 1:  # `conv 3x3x64`
+        channels = f": the {takes.positional[1].name} follow it"
+        help_ = write(f"{'x'.join(window)} {more[-1]}", why=channels)
+    else:
+        help_ = write("x".join(window))
+    return SyntaxFault(Code.BAD_WINDOW, span, message, help=help_)
 
 
 def _in_parentheses(span: Span) -> Span:
@@ -67,8 +95,8 @@ def refuse_order(call: st.Call, late: st.Argument) -> None:
 
 
 def refuse_input(size: Span, channels: st.Argument | None) -> None:
-    """Reject `input 3x224x224`, which lexes as a window and a name."""
-    if isinstance(channels, ex.Name) and re.fullmatch(r"x[0-9]+", channels.text):
+    """Reject `input 3x224x224` and `input 1x3x224x224`, which lex as a window and a name."""
+    if isinstance(channels, ex.Name) and re.fullmatch(r"(x[0-9]+)+", channels.text):
         from incgen.syntax.slips import input_line
 
         assert channels.span is not None

@@ -386,6 +386,7 @@ _OFFERS: Mapping[str, Callable[[dict[str, str]], str | None]] = {
     "called": lambda groups: elsewhere.called_here(groups["name"]),
     "character": _character,
     "digits": lambda groups: (groups["number"] + groups["digits"]).translate(_DIGITS),
+    "hexadecimal": lambda groups: str(int(groups["hex"], 16)),
     "input": lambda groups: input_line(groups["rest"]),
     "lacking": lambda groups: elsewhere.lacking(groups["at"]) if groups["at"] not in OPS else None,
     "list": _list,
