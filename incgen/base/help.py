@@ -116,8 +116,10 @@ def near(name: str, known: Iterable[str], alike: float = 0.6) -> Help | None:
 
 
 def _with_gap(span: Span) -> Span:
-    """Extend what is removed by what separates it: a line, an arrow, a comma, or a blank."""
+    """Extend what is removed by what separates it: brackets, a line, an arrow, a comma, a blank."""
     text, start, end = span.source.text, span.start, span.end
+    if text[start - 1 : start] == "(" and text[end : end + 1] == ")":
+        start, end = start - 1, end + 1
     first, last = text.rfind("\n", 0, start) + 1, line_end(text, end)
     arrow = re.search(r"\s*->\s*$", text[first:start])
     next_arrow = re.match(r"\s*->\s*", text[end:last])

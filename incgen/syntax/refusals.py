@@ -97,7 +97,7 @@ def refuse_order(call: st.Call, late: st.Argument) -> None:
 def refuse_input(size: Span, channels: st.Argument | None) -> None:
     """Reject `input 3x224x224` and `input 1x3x224x224`, which lex as a window and a name."""
     if isinstance(channels, ex.Name) and re.fullmatch(r"(x[0-9]+)+", channels.text):
-        from incgen.syntax.slips import input_line
+        from incgen.syntax.translation import input_line
 
         assert channels.span is not None
         span = size.until(channels.span)

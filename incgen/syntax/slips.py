@@ -20,7 +20,7 @@ from incgen.language import elsewhere
 from incgen.language.arithmetic import FUNCTIONS
 from incgen.language.ops import OPS
 from incgen.syntax import characters
-from incgen.syntax.translation import takes_of, translated
+from incgen.syntax.translation import input_line, takes_of, translated
 
 #: The kinds that begin an item of a file.
 ITEMS = frozenset({"NUMERICS", "DEFAULT", "LET", "UNIT", "BLOCK", "NETWORK", "USE", "RECIPE"})
@@ -252,22 +252,6 @@ def _branches(groups: Mapping[str, str]) -> str | None:
         return None
     branches = "; ".join(f"from {name}" for name in names)
     return f"{kind} {{ {branches} }}{groups.get('behind', '').rstrip()}"
-
-
-def input_line(text: str) -> str:
-    """Write an input with the numbers in a text.
-
-    >>> input_line(" 3x224x224 order=rgb"), input_line("(300, 224, 3)")
-    ('input 224x224 3', 'input 300x224 3')
-    """
-    numbers = re.findall(r"[0-9]+", re.split(r"\b(?:order|range|mean|std)\s*=", text)[0])
-    if len(numbers) == 4:  # with a batch
-        numbers = numbers[1:]
-    if len(numbers) != 3:
-        return "input 224x224 3"
-    if int(numbers[0]) <= 4 < int(numbers[2]):  # channels first
-        numbers = [*numbers[1:], numbers[0]]
-    return f"input {numbers[0]}x{numbers[1]} {numbers[2]}"
 
 
 def _call(groups: Mapping[str, str]) -> str | None:

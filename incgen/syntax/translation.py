@@ -292,3 +292,19 @@ _TURNS: Mapping[str, Callable[[str], str | None]] = {
     "diameter": lambda value: str(2 * int(value) + 1) if _NUMBER.fullmatch(value) else None,
     "initializer": lambda value: value if value.partition("(")[0] in RULES else None,
 }
+
+
+def input_line(text: str) -> str:
+    """Write an input with the numbers in a text.
+
+    >>> input_line(" 3x224x224 order=rgb"), input_line("(300, 224, 3)")
+    ('input 224x224 3', 'input 300x224 3')
+    """
+    numbers = re.findall(r"[0-9]+", re.split(r"\b(?:order|range|mean|std)\s*=", text)[0])
+    if len(numbers) == 4:  # with a batch
+        numbers = numbers[1:]
+    if len(numbers) != 3:
+        return "input 224x224 3"
+    if int(numbers[0]) <= 4 < int(numbers[2]):  # channels first
+        numbers = [*numbers[1:], numbers[0]]
+    return f"input {numbers[0]}x{numbers[1]} {numbers[2]}"
