@@ -14,8 +14,8 @@ import small
 from flax import nnx
 from small import Array
 
-#: How far pixels may be from those of Pillow, which makes them itself.
-APART = 0.0
+#: How far pixels may be from those of Pillow.
+APART = 1e-4
 
 
 class Weights(nnx.Module):

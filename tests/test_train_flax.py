@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import scripts
 from flax import nnx
-from parts_flax import float64, made
+from parts_flax import APART, float64, made
 from PIL import Image
 from safetensors.numpy import save_file
 from scripts import weights
-from small import GREY, STILL, Array, picture, spec
+from small import GREY, STILL, Array, by_pillow, picture, spec
 
 # ---------------------------------------------------------------- the text
 
@@ -114,6 +114,20 @@ def test_the_numbers_of_an_image_are_its_own(imported: Callable[..., Any]) -> No
         pixels = arrays[number][..., None]
         expected = module.transform(pixels, module.draw(7, 1, number))
         np.testing.assert_array_equal(image, expected)
+
+
+@pytest.mark.parametrize("size", [(37, 29), (97, 130), (8, 1)])
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+def test_resizing_is_that_of_pillow(
+    size: tuple[int, int], mode: str, imported: Callable[..., Any]
+) -> None:
+    """Also where the result has several times 16 pixels, which are made at a time."""
+    module, image = imported(spec()), picture(*size)
+    pixels = module.resize(image, 40, 32, mode)
+
+    whole, kind = (0, 0, *size), Image.Resampling[mode.upper()]
+    expected = np.moveaxis(by_pillow(image, whole, (40, 32), kind), 0, -1)
+    np.testing.assert_allclose(pixels, expected, rtol=0, atol=APART)
 
 
 def test_arrays_without_transforms_are_taken_as_they_are(imported: Callable[..., Any]) -> None:

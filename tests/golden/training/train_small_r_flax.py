@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from glob import glob
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,7 +40,6 @@ from jax.experimental import multihost_utils
 from matplotlib.colors import hsv_to_rgb, rgb_to_hsv
 from matplotlib.figure import Figure
 from PIL import Image
-from PIL.Image import Resampling
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 from tensorboard.summary import Writer
@@ -56,7 +55,7 @@ HEADS = 0.3  # weight of the loss of each auxiliary head
 SMOOTHING = 0.1  # of labels, spread over all classes
 CLIP = 1  # largest norm of all gradients together
 DECAY = 0.9  # of the average of the weights
-MODES = (Resampling.NEAREST, Resampling.BILINEAR, Resampling.BICUBIC)
+MODES = ("nearest", "bilinear", "bicubic")
 
 # What Flax calls the weights of a layer, and what weights files call them.
 NAMES = {"kernel": "weight", "scale": "weight", "bias": "bias"}
@@ -93,7 +92,7 @@ class Examples:
             except (OSError, ValueError) as error:
                 name = self.images[number]
                 sys.exit(f"error: {name} cannot be used: {error}")
-        return np.stack(images), labels
+        return np.array(images), labels
 
     def read(self, batches: Iterable[Share], workers: int | None) -> Iterator[Batch]:
         """Yield batches on the devices; threads, if any, read ahead."""
@@ -115,7 +114,7 @@ class Examples:
         """Return an image (H, W, 3) as bytes; of 16 bits, the upper 8."""
         with Image.open(self.images[index]) as file:
             pixels = file.point(lambda x: x / 256) if file.mode == "I;16" else file
-            return np.array(pixels.convert("RGB"))
+            return np.asarray(pixels if pixels.mode == "RGB" else pixels.convert("RGB"))
 
 
 def find_examples(data: Path) -> tuple[Examples, Examples]:
@@ -178,19 +177,48 @@ def crop_box(height: int, width: int, r: list[float]) -> tuple[int, int, int, in
 
 
 def resize(
-    image: np.ndarray, height: int, width: int, mode: Resampling = Resampling.BILINEAR
+    image: np.ndarray, height: int, width: int, mode: str = "bilinear"
 ) -> np.ndarray:
-    """Resize an image (H, W, C) of float32, with antialiasing."""
-    # Pillow resizes floats one channel at a time.
-    channels = (Image.fromarray(image[:, :, channel]) for channel in range(3))
-    size = (width, height)
-    return np.stack([np.array(each.resize(size, mode)) for each in channels], axis=2)
+    """Resize an image (H, W, C) with antialiasing, to float32."""
+    image = np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)
+    parts = coefficients(image.shape[1], height, mode)
+    image = np.concatenate([c @ image[:, part] for part, c in parts], axis=1)
+    parts = coefficients(image.shape[2], width, mode)
+    image = np.concatenate([image[:, :, part] @ c.T for part, c in parts], axis=2)
+    return image.transpose(1, 2, 0)
+
+
+@lru_cache(512)
+def coefficients(
+    length: int, size: int, mode: str = "bilinear"
+) -> list[tuple[slice, np.ndarray]]:
+    """Return what the pixels of a resized line are made of, 16 of them at a time.
+
+    That is a part of the line, and the coefficients (16, pixels) of its pixels.
+    """
+    stretch, parts = max(length / size, 1), []  # antialiasing widens the filter
+    reach = 2 * stretch if mode == "bicubic" else stretch
+    for first in range(0, size, 16):
+        centres = (np.arange(first, min(first + 16, size)) + 0.5) * length / size
+        start = max(0, int(centres[0] - reach + 0.5))
+        stop = min(length, int(centres[-1] + reach + 0.5))
+        x = abs(np.arange(start, stop) + 0.5 - centres[:, None]) / stretch
+        if mode == "nearest":
+            c = 1.0 * (np.arange(start, stop) == np.floor(centres)[:, None])
+        elif mode == "bilinear":
+            c = np.maximum(0, 1 - x)
+        else:  # Keys' cubic with a = -0.5
+            outer = ((2.5 - 0.5 * x) * x - 4) * x + 2
+            c = np.where(x < 1, (1.5 * x - 2.5) * x * x + 1, np.where(x < 2, outer, 0))
+        c /= c.sum(axis=1, keepdims=True)
+        parts.append((slice(start, stop), c.astype(np.float32)))
+    return parts
 
 
 def transform(image: np.ndarray, numbers: list[float]) -> np.ndarray:
     """Return an image (H, W, C), values 0..255, for training, by random numbers."""
     top, left, h, w = crop_box(image.shape[0], image.shape[1], numbers)
-    image = image[top : top + h, left : left + w].astype(np.float32)
+    image = image[top : top + h, left : left + w]
     image = resize(image, 8, 8, MODES[int(3 * numbers[23])])
     image = image.clip(0, 255)  # bicubic overshoots
     if numbers[22] < 0.5:
@@ -213,7 +241,6 @@ def grey(image: np.ndarray) -> np.ndarray:
 
 def prepare(image: np.ndarray) -> np.ndarray:
     """Return an image (H, W, C), values 0..255, for evaluation."""
-    image = image.astype(np.float32)
     height, width = (round(9 * n / min(image.shape[:2])) for n in image.shape[:2])
     image = resize(image, height, width)
     top, left = (image.shape[0] - 8) // 2, (image.shape[1] - 8) // 2

@@ -92,7 +92,7 @@ class Examples(Dataset[Batch]):
         """Return an image (H, W, 3) as bytes; of 16 bits, the upper 8."""
         with Image.open(self.images[index]) as file:
             pixels = file.point(lambda x: x / 256) if file.mode == "I;16" else file
-            return np.array(pixels.convert("RGB"))
+            return np.array(pixels if pixels.mode == "RGB" else pixels.convert("RGB"))
 
 
 def find_examples(data: Path) -> tuple[Examples, Examples]:
