@@ -364,7 +364,7 @@ def test_build_says_warnings(incgen: Runner) -> None:
         (("-t", "fake", "-t", "second", "-o", "-"), "2 targets need files"),
         (("-t", "fake", "-o", "-", "--check"), "--check needs files"),
         (("-t", "fake", "-o", "net.inc/x.py"), "the folder `net.inc` cannot be made"),
-        (("--frobnicate",), "No such option"),
+        (("--frobnicate",), "a parameter of the network is set by `--set frobnicate=VALUE`"),
     ],
 )
 def test_usage(incgen: Runner, arguments: tuple[str, ...], message: str) -> None:
@@ -435,6 +435,62 @@ def test_a_spec_that_is_somewhere_else(incgen: Runner, name: str) -> None:
 
     for typed in (name, "specs/small"):
         assert "\nhelp: write `specs/small.inc`\n" in incgen("check", typed).err
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("smal.inc", "help: did you mean `small.inc`?"),
+        ("small.py", "help: write `small.inc`"),
+        ("small_torch.py", "help: write `small.inc`"),
+        ("small.safetensors", "the file is a weights file by its name, and a spec ends in `.inc`"),
+        ("net.onnx", "the file is an ONNX file by its name, and a spec ends in `.inc`"),
+        ("folder", "help: it holds `folder/a.inc` and `folder/b.inc`: give one of them"),
+    ],
+)
+def test_a_spec_that_is_something_else(incgen: Runner, typed: str, said: str) -> None:
+    Path("folder").mkdir()
+    for name in ("small.inc", "folder/a.inc", "folder/b.inc"):
+        Path(name).write_text(SPEC)
+    for name in ("small.safetensors", "net.onnx"):
+        Path(name).write_bytes(b"\xff\x00")
+
+    for command in ("check", "format"):
+        done = incgen(command, typed)
+
+        assert done.code == 2
+        assert f"{said}\n" in done.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("chekc net.inc", "there is no command `chekc`: did you mean `check`?"),
+        ("summary net.inc", "there is no command `summary`: here it is `incgen show`"),
+        ("train net.inc", "there is no command `train`: here it is `incgen build --recipe NAME`"),
+        ("nonsense", "there is no command `nonsense`"),
+        ("weights load a b", "there is no command `load`: here it is `incgen weights import`"),
+        ("build net.inc --onnx", "there is no option `--onnx`: write `--target onnx`"),
+        ("build net.inc --tf", "there is no option `--tf`: write `--target tf`"),
+        ("build net.inc -t torch keras", "`keras` is no spec: write `--target keras`"),
+        ("build net.inc classes=3", "`classes=3` is no spec: write `--set classes=3`"),
+        ("show net.inc classes=3", "extra argument (classes=3): write `--set classes=3`"),
+        ("check net.inc --set classes 3", "write `--set classes=VALUE`, without blanks"),
+        ("build net.inc -o net.onnx", "for an ONNX file, write `--target onnx`"),
+        ("build net.inc -o net.pth", "is no name of a source file, which ends in .py"),
+        ("draw net.inc net.svg", "(net.svg): write `-o net.svg` for the file to write"),
+        ("draw net.inc --format png", "the end of the name says it: `-o net.png`"),
+        ("verify net.inc a.pth", "extra argument (a.pth): write `--weights a.pth`"),
+        ("diff net.inc HEAD~1", "a revision is given by an option: write `--rev HEAD~1`"),
+        ("weights init net.inc -o a.pth", "incgen writes .safetensors, and `.pth` is something"),
+        ("weights import net.inc a.pth -o b", "the spec comes last: write `a.pth net.inc`"),
+    ],
+)
+def test_a_command_line_of_another_tool(incgen: Runner, typed: str, said: str) -> None:
+    done = incgen(*typed.split())
+
+    assert (done.code, done.out) == (2, "")
+    assert said in " ".join(done.err.split())
 
 
 @pytest.mark.parametrize("command", ["check", "build", "show", "format"])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from incgen.base.suffixes import Kind, kind_of
 from incgen.cli.inputs import all_compiled, compiled_recipe
 from incgen.cli.onnx import onnx_file, onnx_options, options_of
 from incgen.cli.options import (
@@ -147,11 +149,15 @@ def _check_output(
     *,
     check: bool,
 ) -> None:
-    """Refuse standard output for what needs files.
+    """Refuse standard output for what needs files, and the name of another kind of file.
 
     Raises:
         UsageError: It does.
     """
+    kind = None if output is None or Path(output).is_dir() else kind_of(Path(output))
+    if kind not in (None, Kind.SOURCE) and not of_onnx:
+        onnx = ": for an ONNX file, write `--target onnx`" if kind is Kind.ONNX else ""
+        raise click.UsageError(f"`{output}` is no name of a source file, which ends in .py{onnx}")
     if output == "-" and (check or targets > 1 or len(specs) > 1 or of_onnx):
         what = "--check needs files"
         if len(specs) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,6 +114,8 @@ def _sides(
         return a, a
     if a == b == "-":
         raise click.UsageError("only one of the specs can be standard input")
+    if re.fullmatch(r"(HEAD|main|master)([~^]\d*)*|[0-9a-f]{7,40}", b) and not Path(b).exists():
+        raise click.UsageError(f"a revision is given by an option: write `--rev {b}`")
     return a, b
 
 

@@ -97,9 +97,9 @@ def _format(spec: str, lines: tuple[int, int] | None, *, check: bool, diff: bool
 
 def _bytes(spec: str) -> tuple[Path, str, bytes]:
     """Return the file of a spec, its name in reports, and its content."""
-    from incgen.syntax.loader import STDIN, find, read
+    from incgen.syntax.loader import STDIN, find, read_spec
 
     if spec == "-":
         return Path(spec), STDIN, standard_input()
     path, name = find(Path(spec))
-    return path, name, read(path, name)
+    return path, name, read_spec(path, name)

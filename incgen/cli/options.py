@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -34,7 +36,24 @@ def _settings(
     try:
         return settings(given)
     except ValueError as error:
-        raise click.BadParameter(str(error)) from None
+        alone = next((text for text in given if "=" not in text), None)
+        how = f": write `{option.opts[0]} {alone}=VALUE`, without blanks" if alone else ""
+        raise click.BadParameter(f"{error}{how}") from None
+
+
+def _specs(
+    context: click.Context, argument: click.Parameter, given: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Refuse the name of a target, or the value of a parameter, among the specs."""
+    for spec in given:
+        if re.fullmatch(r"\w+=[\w.]+", spec) and not Path(spec).exists():
+            raise click.UsageError(f"`{spec}` is no spec: write `--set {spec}`")
+        if len(given) > 1 and spec.isalpha() and not Path(spec).exists():
+            from incgen.targets import ONNX, target_named
+
+            if spec == ONNX or target_named(spec) is not None:
+                raise click.UsageError(f"`{spec}` is no spec: write `--target {spec}`")
+    return given
 
 
 def examples(*lines: str) -> str:
@@ -44,7 +63,12 @@ def examples(*lines: str) -> str:
 
 one_spec = click.argument("spec", metavar="SPEC", shell_complete=completing.specs)
 several_specs = click.argument(
-    "specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=completing.specs
+    "specs",
+    metavar="SPEC...",
+    nargs=-1,
+    required=True,
+    callback=_specs,
+    shell_complete=completing.specs,
 )
 
 

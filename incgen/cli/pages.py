@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
 import click
+
+from incgen.cli import hints
 
 #: Options that are told on one line of a page, and in which words. Each has a help of its own too,
 #: which a shell shows as it completes.
@@ -33,6 +36,24 @@ class Page(click.Command):
             option.hidden = True
         return option
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read a command line; say what was probably meant by what does not fit."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hint = hints.option(ctx, error.option_name)
+            if not hint:
+                raise
+            message = f"there is no option `{error.option_name}`{hint}"
+            near = error.possibilities
+            raise click.NoSuchOption(error.option_name, message, near, ctx) from None
+        except click.UsageError as error:
+            extra = re.fullmatch(r"Got unexpected extra arguments? \((.+)\)", error.message)
+            hint = hints.extra(ctx, extra[1].split()) if extra else ""
+            if not hint:
+                raise
+            raise click.UsageError(error.message + hint, ctx) from None
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the lines of the options."""
         told = {p.opts[0]: p for p in self.get_params(ctx) if isinstance(p, click.Option)}
@@ -52,10 +73,26 @@ class Pages(Page, click.Group):
 
     command_class = Page
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; say what was probably meant by one that there is not."""
+        refuse_unknown(self, ctx, args[0], weights=True)
+        return super().resolve_command(ctx, args)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, and then the commands."""
         super().format_options(ctx, formatter)
         self.format_commands(ctx, formatter)
+
+
+def refuse_unknown(
+    group: click.Group, context: click.Context, name: str, *, weights: bool = False
+) -> None:
+    """Stop if a group has no command of a name; those of weights have synonyms of their own."""
+    known = group.list_commands(context)
+    if name not in known and not name.startswith("-") and not context.resilient_parsing:
+        context.fail(f"there is no command `{name}`{hints.command(name, known, weights=weights)}")
 
 
 def _beside(flag: str, options: Mapping[str, click.Option]) -> tuple[str, ...]:

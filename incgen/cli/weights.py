@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from incgen.base.diagnostics import counted
+from incgen.base.suffixes import Kind, kind_of
 from incgen.cli.inputs import compiled, source_of
 from incgen.cli.options import HELP, OK, examples, for_deployment, one_form, one_spec, set_values
 from incgen.cli.pages import Pages
@@ -30,8 +31,33 @@ def weights() -> None:
     """Create, inspect and convert weights files."""
 
 
+def _safetensors(context: click.Context, option: click.Parameter, given: str) -> str:
+    """Refuse the name of a weights file that says another format."""
+    end = Path(given).suffix.lower()
+    if end != ".safetensors" and kind_of(Path(given)) is not None:
+        how = f"incgen writes .safetensors, and `{end}` is something else"
+        other = "; `incgen weights export` writes those of frameworks"
+        more = other if kind_of(Path(given)) is Kind.WEIGHTS else ""
+        raise click.BadParameter(f"`{given}`: {how}{more}")
+    return given
+
+
+def _in_order(checkpoint: str, spec: str) -> None:
+    """Refuse a spec in the place of a checkpoint."""
+    if kind_of(Path(checkpoint)) is Kind.SPEC and kind_of(Path(spec)) is not Kind.SPEC:
+        raise click.UsageError(f"the spec comes last: write `{spec} {checkpoint}`")
+
+
 _output_file = click.option(
     "--output", "-o", metavar="FILE", required=True, help="The file to write."
+)
+_output_weights = click.option(
+    "--output",
+    "-o",
+    metavar="FILE",
+    required=True,
+    callback=_safetensors,
+    help="The file to write.",
 )
 _force = click.option("--force", is_flag=True, help="Overwrite a file that incgen did not write.")
 _force_over_any = click.option("--force", is_flag=True, help="Overwrite an existing file.")
@@ -69,7 +95,7 @@ _seed = click.option(
     ),
 )
 @one_spec
-@_output_file
+@_output_weights
 @_seed
 @set_values
 @_force
@@ -96,7 +122,7 @@ def init(spec: str, output: str, seed: int, parameters: dict[str, Value], force:
 )
 @click.argument("checkpoint", metavar="CHECKPOINT")
 @one_spec
-@_output_file
+@_output_weights
 @click.option("--layout", metavar="NAME", help="How the file is laid out. Default: as it fits.")
 @_part
 @click.option(
@@ -139,6 +165,7 @@ def import_(
     """
     from incgen.weights.readers import started
 
+    _in_order(checkpoint, spec)
     path, text = source_of(spec)
     with waiting(f"importing {checkpoint}"), started(Path(checkpoint)):
         from incgen.weights.choosing import said
@@ -202,6 +229,7 @@ def layout(
     """
     from incgen.weights.drafting import draft_layout
 
+    _in_order(checkpoint, spec)
     path, text = source_of(spec)
     with waiting(f"matching {checkpoint} with {spec}"):
         made = draft_layout(checkpoint, path, output, parameters, force=force, text=text)
@@ -248,6 +276,7 @@ def export(
     """
     from incgen.weights.exporting import export_weights
 
+    _in_order(file, spec)
     path, text = source_of(spec)
     with waiting(f"exporting {file}"):
         export_weights(file, path, output, parameters, format=form, text=text, **options)

@@ -6,15 +6,17 @@ nothing else: a spec from elsewhere cannot reach the rest of the disk.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from incgen.base.diagnostics import Code, Diagnostic, Note, Reporter, SpecError, clipped
+from incgen.base.diagnostics import Code, Diagnostic, Note, Reporter, SpecError, clipped, listed
 from incgen.base.files import reason
 from incgen.base.help import Help, edits_of, near, put, write
 from incgen.base.source import SourceFile, Span
+from incgen.base.suffixes import Kind, kind_of
 from incgen.syntax import shipped
 from incgen.syntax import tree as st
 from incgen.syntax.parser import MAX_TEXT, parse, parse_around_faults
@@ -77,7 +79,7 @@ def load(path: Path, *, text: str | None = None, name: str | None = None) -> Loa
     if text is None:
         path, address = find(path)
         name = name or address
-        text = decoded(read(path, name), name)
+        text = decoded(read_spec(path, name), name)
     name = name or path.as_posix()
     shown = _folder(name)
     loader = _Loader()
@@ -239,6 +241,20 @@ def _in_quotes(help: Help | None, folder: str) -> Help | None:
     return help and Help(help, *put(*(f'"{folder}{name}"' for name in names)))
 
 
+def read_spec(path: Path, name: str) -> bytes:
+    """Return the content of the file of a spec, as `read` does.
+
+    Raises:
+        SpecError: It cannot be read, or its name says that it is something else.
+    """
+    data, kind = read(path, name), kind_of(path)
+    if kind is not None and kind is not Kind.SPEC:
+        message = f"the file is {kind.value} by its name, and a spec ends in `.inc`"
+        help_ = _one_that_is_there(path)
+        raise SpecError([Diagnostic(Code.UNREADABLE, message, None, help=help_, file=name)])
+    return data
+
+
 def read(path: Path, name: str, span: Span | None = None) -> bytes:
     """Return the content of a file, cut off one byte beyond the limit.
 
@@ -296,12 +312,19 @@ def _not_utf8(data: bytes, at: int, name: str, span: Span | None, which: str) ->
 
 def _one_that_is_there(path: Path) -> str | None:
     """Return what to type for a missing spec: one beside it, or a shipped one with such a name."""
-    name = path.as_posix().removeprefix(shipped.PREFIX)
-    name = PurePosixPath(name).name.removesuffix(".inc")
-    for file in (path.parent / f"{name}.inc", path.parent / "specs" / f"{name}.inc"):
-        with suppress(OSError):  # a name too long
-            if name and file.is_file():
+    name = PurePosixPath(path.as_posix().removeprefix(shipped.PREFIX)).stem
+    made_from = re.sub(r"_(torch|keras|flax)(_train)?$", "", name)  # of a generated file
+    folders = (path.parent, path.parent / "specs", path.parent.parent)
+    with suppress(OSError):  # a name too long
+        if files := sorted(file.as_posix() for file in path.glob("*.inc")):
+            return f"it holds {listed(files[:8])}: give one of them"
+        for file in (folder / f"{n}.inc" for n in (name, made_from) for folder in folders if n):
+            if file.is_file():
                 return f"write `{file.as_posix()}`"
     if name in shipped.names():
         return f"`{name}` comes with incgen: give its name alone"
+    with suppress(OSError):
+        beside = {file.stem: file.as_posix() for file in path.parent.glob("*.inc")}
+        if (offer := near(name, beside)) is not None:
+            return f"did you mean {listed([beside[edit.changes[0].text] for edit in offer.edits])}?"
     return near(name, shipped.names())
