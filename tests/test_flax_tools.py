@@ -633,3 +633,19 @@ def test_a_batch_split_over_devices_has_the_statistics_of_one(tmp_path: Path) ->
     together = 0.9 * model.bare.var[...] + 0.1 * variance
     wanted = {**values(model, nnx.BatchStat), **outputs._asdict(), "together": together}
     assert_equal(found, {key: np.asarray(value) for key, value in wanted.items()})
+
+
+@pytest.mark.parametrize(("pad", "compiles"), [("half", False), ("same", True)])
+def test_what_the_compiler_does_not_survive(pad: str, compiles: bool) -> None:
+    """If it does, docs/flax.md need not tell of it any more."""
+    program = f"""
+import incgen, jax, jax.numpy as jnp
+from flax import nnx
+spec = "network net {{\\n    input 8x8 3\\n    a: conv 5x2/2 4 pad={pad}\\n}}"
+net = incgen.load("net.inc", "flax", text=spec).Net(rngs=nnx.Rngs(0))
+jax.jit(jax.grad(lambda x: net(x).sum())).lower(jnp.ones((2, 8, 8, 3))).compile()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert (done.returncode == 0) is compiles, done.stderr
+    assert ("Check failed: computation->Accept(this)" in done.stderr) is not compiles
