@@ -308,6 +308,13 @@ def test_wrong_folders(
     assert str(stopped.value).startswith("error: ") and message in str(stopped.value)
 
 
+def test_classes_that_no_parameter_counts(imported: Callable[..., Any], images: Path) -> None:
+    """What cannot be set is not advised."""
+    module = imported(spec().replace("classes", "kinds").replace("kinds = 3", "kinds = 2"))
+    with pytest.raises(SystemExit, match=r"has 3 classes, the network 2: its spec must have 3$"):
+        module.find_examples(images)
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_image_that_cannot_be_used_ends_the_run(
     workers: int, script: Path, images: Path, tmp_path: Path

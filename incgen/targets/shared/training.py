@@ -130,6 +130,7 @@ def _facts(graph: Graph) -> dict[str, Any]:
         "width": shape.width,
         "channels": shape.channels,
         "classes": nodes[graph.outputs[main]].shape.channels,
+        "settable": "classes" in graph.parameters,
         "main": main,
         "heads": heads,
         "drops": any(node.args.get("rate") for node in nodes if node.op == "dropout"),
