@@ -157,7 +157,7 @@ def crop_box(height: int, width: int, r: list[float]) -> tuple[int, int, int, in
 def transform(image: Tensor, numbers: list[float]) -> Tensor:
     """Return an image (C, H, W), values 0..255, for training, by random numbers."""
     top, left, h, w = crop_box(image.size(1), image.size(2), numbers)
-    image = image[:, top : top + h, left : left + w].float()
+    image = image[:, top : top + h, left : left + w].contiguous().float()
     image = transforms.resize(image, [8, 8], MODES[int(3 * numbers[23])])
     image = image.clamp(0, 255)  # bicubic overshoots
     if numbers[22] < 0.5:
@@ -178,7 +178,7 @@ def grey(image: Tensor) -> Tensor:
 
 def prepare(image: Tensor) -> Tensor:
     """Return an image (C, H, W), values 0..255, for evaluation."""
-    image = image.float()
+    image = image.contiguous().float()
     size = [round(9 * n / min(image.shape[1:])) for n in image.shape[1:]]
     image = transforms.resize(image, size)
     top, left = (image.size(1) - 8) // 2, (image.size(2) - 8) // 2
