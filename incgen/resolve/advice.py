@@ -17,7 +17,7 @@ from incgen.language.signatures import Argument, Kind, Op, Signature
 from incgen.resolve.arguments import words_of
 from incgen.syntax import tree as st
 from incgen.syntax.edits import named, put_above
-from incgen.syntax.translation import translated, written, written_attribute
+from incgen.syntax.translation import takes_of, translated, written, written_attribute
 
 #: Less similar names are not typos: `slice` is not `scale`.
 _ALIKE = 0.75
@@ -56,7 +56,7 @@ def unknown_op(
     plain = elsewhere.folded(text)
     same = [name for name in own if elsewhere.folded(name) == plain]
     offer = near(text, ["input"]) if windowed else None
-    offer = offer or near(text, same or own, _ALIKE) or _renamed(call)
+    offer = offer or near(text, same or own, _ALIKE) or _renamed(call) or _labelled(call)
     if offer is not None:
         return Advice(message, offer)
     todo = elsewhere.lacking(text)
@@ -115,7 +115,9 @@ def _renamed(call: st.Call) -> Help | None:
     text = call.name.text
     positional, attributes = written(call)
     windowed = re.fullmatch(r"([A-Za-z_]+?)_?(\d+x\d+|[13579])", text)
-    if windowed and elsewhere.called_here(windowed[1]) in OPS:  # `conv3x3 8`, `conv3 8`
+    takes = windowed and takes_of(windowed[1])
+    if windowed and takes and takes.positional[:1] and takes.positional[0].kind is Kind.WINDOW:
+        # `conv3x3 8`, `conv3 8`
         text, positional = windowed[1], [windowed[2], *positional]
     here = elsewhere.called_here(text)
     if here is None:
@@ -132,6 +134,18 @@ def _renamed(call: st.Call) -> Help | None:
         return None if windowed else called(name)
     help_ = write(instead, over=call.span)
     return help_ if windowed else Help(f"{called(name)}: {help_}", *help_.edits)
+
+
+def _labelled(call: st.Call) -> Help | None:
+    """Return how to write `conv1 3x3 64`, whose name is meant as a label."""
+    numbered = re.fullmatch(r"([A-Za-z_]+?)_?[0-9]\w*", call.name.text)
+    here = elsewhere.called_here(numbered[1]) if numbered else None
+    if here is None or here not in OPS or named(call.span) != call.span:
+        return None
+    if elsewhere.lacking(call.name.text) is not None:  # `conv3d`
+        return None
+    instead = translated(OPS[here], *written(call))
+    return write(f"{call.name.text}: {instead}", over=call.span) if instead else None
 
 
 def whole_map(op: Op) -> Help:

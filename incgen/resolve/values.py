@@ -130,6 +130,8 @@ class Values:
         """Report a name that does not refer to a value."""
         text = name.text
         help_: str | None = near(text, known) or self.instead
+        if text in ("training", "is_training", "train"):
+            help_ = "leave the `if` out: `dropout` and `bn` know whether they are trained"
         code, message = Code.UNKNOWN_NAME, f"`{text}` is not defined here"
         later = self._constant_below(text)
         if self.can_apply(text) and operand:

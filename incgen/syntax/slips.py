@@ -361,8 +361,18 @@ def _part(groups: Mapping[str, str]) -> str | None:
 
 #: Letters that are typed for digits.
 _DIGITS = str.maketrans("oOlI", "0011")
+
+
+def _activation(groups: Mapping[str, str]) -> str | None:
+    """Return the op that a string names, unless it is a word that the call takes."""
+    takes, word = takes_of(groups["name"]), groups["word"]
+    taken = takes is not None and any(word in argument.words for argument in takes.arguments)
+    return word if word in OPS and not taken else None
+
+
 #: The values of <offer>, by the names that rows use for it.
 _OFFERS: Mapping[str, Callable[[dict[str, str]], str | None]] = {
+    "activation": _activation,
     "body": lambda groups: elsewhere.body_help(groups["at"]) if groups["at"] not in OPS else None,
     "braces": _braces,
     "branches": _branches,

@@ -140,7 +140,8 @@ class _Translation:
 
     def place(self, loose: list[str]) -> bool:
         """Place the positional arguments; return whether all required ones are there."""
-        if all(map(_NUMBER.fullmatch, loose)):
+        simple = all(_NUMBER.fullmatch(text) or _NAME.fullmatch(text) for text in loose)
+        if simple and any(map(_NUMBER.fullmatch, loose)):
             self.take_as_class(loose)
         free = [a for a in self.takes.positional if a.name not in self.arguments]
         for argument in [a for a in free if a.kind is Kind.WORD]:
