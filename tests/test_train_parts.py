@@ -382,6 +382,17 @@ def test_evaluation(crops: int, parts: Any, imported: Callable[[str], Any]) -> N
     assert scores == pytest.approx(expected, rel=1e-12)
 
 
+def test_probabilities_of_crops_may_be_too_small_for_a_float(
+    parts: Any, imported: Callable[[str], Any]
+) -> None:
+    """Their logarithm is not: exp(-1000) is 0, and -log(0) was the loss of all images."""
+    text = spec(NETWORK.replace("classes = 3", "classes = 7"), evaluate="{ ten_crop }")
+    logits = np.zeros((9, 10, 7), np.float32)
+    logits[:, :, 0] = 1000
+    scores = parts.scores(imported(text), logits, np.full(9, 3))
+    assert scores == pytest.approx([0, 9, 9000])
+
+
 # ---------------------------------------------------------------- weights
 
 #: Frameworks whose scripts load, save and freeze weights by functions of their own.
