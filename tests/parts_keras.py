@@ -79,10 +79,15 @@ def box(module: Any, size: Sequence[int], numbers: list[float]) -> list[int]:
 
 
 def transformed(module: Any, image: Array, numbers: list[float]) -> Array:
-    """Transform in a graph as in a pipeline; outside of one it is the same."""
+    """Transform in a graph as in a pipeline; outside of one it is the same.
+
+    That comes first, as what is wrong with an image does in `blame`: a graph may run the next op
+    before the one that says so.
+    """
     given = tf.constant(image), tf.constant(numbers, "float64")
+    expected = module.transform(*given).numpy()
     traced = tf.function(module.transform)(*given).numpy()
-    np.testing.assert_allclose(traced, module.transform(*given).numpy(), atol=1e-4)
+    np.testing.assert_allclose(traced, expected, atol=1e-4)
     return np.asarray(traced)
 
 
