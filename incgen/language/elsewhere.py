@@ -95,7 +95,7 @@ def initializer(name: str) -> str | None:
 
 
 #: A number above 0 as a setting takes it.
-_NUMBER = r"\b[0-9][0-9.]*(e-?[0-9]+)?"
+_NUMBER = r"\b[0-9][0-9.]*(?:e-?[0-9]+)?"
 
 
 def setting(name: str, value: str) -> str | None:
@@ -109,6 +109,27 @@ def setting(name: str, value: str) -> str | None:
     if here and re.fullmatch(_NUMBER, value):
         return re.sub(f"{_NUMBER}$", value, here)
     return here
+
+
+def setting_of_class(name: str, inner: str) -> str | None:
+    """Return what to type for a class of a framework with its arguments; None if it is unknown.
+
+    >>> setting_of_class("torch.optim.SGD", "model.parameters(), lr=0.1, momentum=0.9")
+    'optimizer sgd momentum=0.9; rate 0.1'
+    """
+    here: str | None = _table()["classes"].get(folded(name.rpartition(".")[2]))
+    if here is None:
+        return None
+    given = dict(re.findall(rf"\b(\w+)\s*=\s*({_NUMBER})", inner.replace(",", " ")))
+    rate = given.get("lr", given.get("learning_rate"))
+    momentum = f" momentum={given['momentum']}" if "momentum" in given and "sgd" in here else ""
+    return f"{here}{momentum}" + (f"; rate {rate}" if rate else "")
+
+
+def transform(name: str) -> str | None:
+    """Return what another tool's transform of images is called here; None if it is unknown."""
+    words: dict[str, str] = _table()["transforms"]
+    return next((here for here, other in words.items() if folded(name) in other.split()), None)
 
 
 def folded(name: str) -> str:

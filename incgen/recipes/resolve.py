@@ -311,7 +311,11 @@ class RecipeResolver:
         form = forms.get(call.name.text)
         if form is None:
             name = clipped(call.name.text)
-            help_: str | None = near(name, forms) or as_attribute(forms.values(), call)
+            from incgen.language import elsewhere  # only a faulty recipe needs it
+
+            here = elsewhere.transform(name)
+            help_: str | None = write(here) if here in forms and here else near(name, forms)
+            help_ = help_ or as_attribute(forms.values(), call)
             help_ = help_ or f"there are {listed(list(forms))}"
             message = f"no {what} is named `{name}`"
             self.report.refuse(Code.UNKNOWN_SETTING, call.name.span, message, help=help_)

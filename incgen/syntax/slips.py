@@ -379,6 +379,7 @@ _OFFERS: Mapping[str, Callable[[dict[str, str]], str | None]] = {
     "call": _call,
     "called": lambda groups: elsewhere.called_here(groups["name"]),
     "character": _character,
+    "class": lambda groups: elsewhere.setting_of_class(groups["class"], groups["inner"]),
     "digits": lambda groups: (groups["number"] + groups["digits"]).translate(_DIGITS),
     "hexadecimal": lambda groups: str(int(groups["hex"], 16)),
     "input": lambda groups: input_line(groups["rest"]),
