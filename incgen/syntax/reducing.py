@@ -32,8 +32,8 @@ def _reduction(rule: Rule, make: Callable[[str], Make]) -> Callable[[list[Token 
     node = None if _is_inlined(rule.origin) else make(rule.origin.name)
     kept = _kept(rule)
     inlined = {n for n, symbol in enumerate(rule.expansion) if _is_inlined(symbol)}
-    if node is None and kept == [0] and inlined == {0} and len(rule.expansion) == 1:
-        return itemgetter(0)  # `_a: _b` has the parts of `_b`
+    if kept == [0] and len(rule.expansion) == 1:
+        return itemgetter(0) if node is None and inlined else _alone(node, bool(inlined))
 
     def reduced(values: list[Token | Made]) -> Made:
         parts: list[Any] = []
@@ -56,6 +56,21 @@ def _reduction(rule: Rule, make: Callable[[str], Make]) -> Callable[[list[Token 
             end = value[2] if isinstance(value, tuple) else value.end_pos
             if end is not None:
                 break
+        return parts if node is None else node(parts, start, end), start, end
+
+    return reduced
+
+
+def _alone(node: Make | None, inlined: bool) -> Callable[[list[Token | Made]], Made]:
+    """Return what `_reduction` does for a rule of a single value."""
+
+    def reduced(values: list[Token | Made]) -> Made:
+        (value,) = values
+        if isinstance(value, tuple):
+            part, start, end = value
+        else:
+            part, start, end = value, value.start_pos, value.end_pos
+        parts = part if inlined else [part]
         return parts if node is None else node(parts, start, end), start, end
 
     return reduced
