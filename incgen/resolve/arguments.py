@@ -217,6 +217,8 @@ class Binder:
 
     def resolved(self, written: ex.Expression) -> ex.Expression:
         """Resolve an expression."""
+        if isinstance(written, ex.Literal):
+            return written  # the most frequent
         expression = self.resolve(written)
         if expression is None:
             raise Refused
@@ -284,17 +286,15 @@ class Binder:
 
     def window(self, owner: str, written: st.Window) -> WindowValue:
         """Resolve a kernel and its stride."""
-        one, span = ex.Literal(1), written.span
-        high, wide, down, across = (
-            self.count(part, 1, f"the {what} of the window of `{owner}`", span)
-            for part, what in (
-                (written.height, "height"),
-                (written.width, "width"),
-                (written.stride_height or one, "stride"),
-                (written.stride_width or one, "stride"),
-            )
-        )
-        return WindowValue((high, wide), (down, across), span)
+
+        def side(part: ex.Expression | None, what: str) -> ex.Expression:
+            if part is None:
+                return ex.Literal(1)
+            return self.count(part, 1, f"the {what} of the window of `{owner}`", written.span)
+
+        kernel = side(written.height, "height"), side(written.width, "width")
+        stride = side(written.stride_height, "stride"), side(written.stride_width, "stride")
+        return WindowValue(kernel, stride, written.span)
 
     def sides(self, owner: str, argument: Argument, written: st.Window | st.Items) -> SidesValue:
         """Resolve a padding of two or four numbers."""
