@@ -67,22 +67,21 @@ def rename(
     new = {path: _replaced(occurrences, name) for path, occurrences in uses.items()}
     for path, occurrences in uses.items():
         _check(path, occurrences[0].span.source.text, new, texts, files[path], symbol)
-    changes = {
-        path.as_uri(): [
-            lsp.TextEdit(Places(use.span.source, encoding).of(use.span), name)
-            for use in occurrences
-        ]
-        for path, occurrences in uses.items()
-    }
+    changes = {}
+    for path, occurrences in uses.items():
+        places = Places(occurrences[0].span.source, encoding)
+        changes[path.as_uri()] = [lsp.TextEdit(places.of(use.span), name) for use in occurrences]
     return lsp.WorkspaceEdit(changes=dict(changes))
 
 
 def _replaced(uses: Sequence[Occurrence], name: str) -> str:
     """Return the text of a file with another name at some places."""
-    text = uses[0].span.source.text
-    for occurrence in sorted(uses, key=lambda use: -use.span.start):
-        text = text[: occurrence.span.start] + name + text[occurrence.span.end :]
-    return text
+    text, end = uses[0].span.source.text, 0
+    pieces: list[str] = []
+    for span in sorted((use.span for use in uses), key=lambda span: span.start):
+        pieces += [text[end : span.start], name]
+        end = span.end
+    return "".join([*pieces, text[end:]])
 
 
 def _check(
