@@ -147,14 +147,20 @@ def test_arrays_without_transforms_are_taken_as_they_are(imported: Callable[...,
     ("content", "reason"),
     [
         (b"no image", "cannot identify image file"),
+        (picture(20, 20), "Image size (400 pixels) exceeds limit"),  # no OSError, no ValueError
         (picture(7, 9), "it does not have the size of the input, 8 x 8"),
         (picture(7, 9), "an image of 7 x 9 is smaller than 8 x 8"),
     ],
 )
 def test_an_image_that_cannot_be_used(
-    content: Any, reason: str, imported: Callable[..., Any], tmp_path: Path
+    content: Any,
+    reason: str,
+    imported: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its path is said."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 150)
     chain = "{ center_crop }" if "smaller" in reason else "{ flip }"
     module = imported(spec(train=chain, evaluate="{ center_crop }"))
     names = [f"{tmp_path}/{number}.png" for number in range(6)]

@@ -92,7 +92,7 @@ class Examples:
         for number in numbers.tolist():
             try:
                 images.append(self.load(source, number))
-            except (OSError, ValueError) as error:
+            except Exception as error:  # Pillow raises many kinds, even SyntaxError
                 name = self.images[number]
                 sys.exit(f"error: {name} cannot be used: {error}")
         return np.array(images), labels
