@@ -57,6 +57,8 @@ def float64(parts: Any) -> Iterator[None]:
     ("line", "expected"),
     [
         ("sgd", small.sgd(0, False, False)),
+        ("sgd nesterov=true", small.sgd(0, True, False)),  # which PyTorch's own refuses
+        ("sgd nesterov=true rate=inside", small.sgd(0, True, True)),
         ("sgd momentum=0.75", small.sgd(0.75, False, False)),
         ("sgd momentum=0.9", small.sgd(0.9, False, False)),
         ("sgd momentum=0.75 nesterov=true", small.sgd(0.75, True, False)),
@@ -67,6 +69,9 @@ def float64(parts: Any) -> Iterator[None]:
         ("rmsprop torch decay=0.9 momentum=0.75 eps=0.01", small.rmsprop("torch", 0.9, 0.75, 0.01)),
         ("rmsprop torch decay=0.9 eps=0.01", small.rmsprop("torch", 0.9, 0, 0.01)),
         ("adam eps=0.1", small.adam(0.9, 0.999, 0.1)),
+        ("adam beta1=0 eps=0.1", small.adam(0, 0.999, 0.1)),  # of PyTorch, both are floats
+        ("adam beta1=0 beta2=0 eps=0.1", small.adam(0, 0, 0.1)),
+        ("adamw beta1=0 decay=0", small.adam(0, 0.999, 1e-8, 0)),
         ("adamw beta2=0.95 decay=0.25", small.adam(0.9, 0.95, 1e-8, 0.25)),
     ],
 )
