@@ -166,7 +166,10 @@ def test_what_does_not_fit_is_listed_and_the_exit_code_is_1(folder: Path) -> Non
     ("arguments", "says"),
     [
         (["gone.pth", "net.inc"], "Error: `gone.pth` cannot be read: no such file or directory"),
-        (["net.inc", "net.inc"], "Error: `net.inc` cannot be read: not a file of PyTorch"),
+        (
+            ["net.inc", "net.inc"],
+            "Error: `net.inc` cannot be read: it is a spec by its name, not a weights file",
+        ),
         (["theirs.pth", "net.inc", "--layout", "their"], "did you mean `theirs`?"),
         (["theirs.pth", "net.inc", "--set", "clases=3"], "did you mean `classes`?"),
         (["theirs.pth", "net.inc", "--dtype", "int8"], "Invalid value for '--dtype'"),

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from incgen.base.files import reason
+from incgen.base.suffixes import Kind, kind_of
 from incgen.weights.checkpoint import Checkpoint
 from incgen.weights.errors import WeightsError
 from incgen.weights.readers import apart, tensorflow
@@ -97,12 +98,20 @@ def _reader(path: Path) -> tuple[str, str]:
         return "readers.torch", "read"
     if end == tensorflow.MAGIC:
         return "tensorflow", "read"
+    return _by_name(path, start)
+
+
+def _by_name(path: Path, start: bytes) -> tuple[str, str]:
+    """Return what reads a file that its beginning does not tell."""
     if path.suffix.lower() == ".msgpack":
         return "readers.flax", "read"
     if path.suffix.lower() == ".safetensors" or start[8:9] == b"{":
         return "safetensors", "read"
     if path.suffix.lower() == ".caffemodel":
         return "readers.caffe", "read"
+    kind = kind_of(path)
+    if kind is not None and kind is not Kind.WEIGHTS:
+        raise WeightsError(f"it is {kind.value} by its name, not a weights file")
     raise WeightsError(
         "not a file of PyTorch, safetensors, Keras, TensorFlow, Flax, NumPy or Caffe"
     )
