@@ -189,8 +189,11 @@ class _Fit:
         if "resize" in names and crops and names.index("resize") > names.index(crops[0]):
             self.refuse(key, "`resize` comes before the crop")
         if "resize" in names and "multi_crop" in names:
-            message = "`multi_crop` has scales of its own: 256, 288, 320 and 352 pixels"
-            self.refuse(key, message, "leave out `resize`")
+            size = self.graph.input.height or 0
+            *sides, last = (str(round(size * scale / 7)) for scale in (8, 9, 10, 11))
+            message = f"`multi_crop` has scales of its own: {', '.join(sides)} and {last} pixels"
+            over = self.written(key, r"resize\s+(\([^)]*\)|\S+)\s*(->)?\s*")
+            self.refuse(key, message, Help("leave out `resize`", *put("", over=over)))
 
     # ------------------------------------------------------------ traps
 
