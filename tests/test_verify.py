@@ -856,32 +856,34 @@ def test_rounding_of_another_program_is_not_taken_for_randomness() -> None:
         assert "differ by" in found.divergences[0].message
 
 
-def test_what_computes_a_maximum_again_rounds_it_alike() -> None:
-    """Below XLA's own level of optimisation, the gradient of this network lost the maximum."""
+def test_the_gradient_of_a_maximum_has_its_place() -> None:
+    """That of `jnp.max` had none here, as JAX compiles it: the map was computed twice."""
     spec = """
-    numerics tf
-    default conv l2=2
-    unit scaled = lrn
+    numerics caffe
 
-    network net(c = 8, deep = true) {
-        input 1x2 1
-        repeat 1 {
-            part2: add {
-                scaled -> conv 1x1 (c * 2)
-                one1: scaled -> conv 3x3 (c * 2)
-                part1: lrn 7 beta=2 -> conv 3x3 (c * 2)
-            }
+    block gated() {
+        path1: max_pool 1x1 pad=same -> relu
+        mix1: add {
+            identity
+            right1: relu -> dense channels -> tanh
         }
-        path1: bn
-        body1: leaky_relu 2.5
-        a1: if deep { relu }
+        add {
+            identity
+            global_max_pool -> hard_sigmoid
+        }
+        relu6
+    }
+
+    network net {
+        input 8x6 1
+        body1: gated
         global_max_pool
-        logits: dense channels init=zeros
+        logits: dense 3
     }
     """
     options: dict[str, Any] = {"targets": ("torch", "flax"), "dtypes": ["float64"]}
 
-    assert verify(graph_of(spec), rungs=[3], batch=3, **options).passed
+    assert verify(graph_of(spec), rungs=[3], seed=5, batch=2, **options).passed
 
 
 def test_what_rounding_does_is_known_where_only_one_target_lets_one_look() -> None:

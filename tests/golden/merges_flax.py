@@ -77,6 +77,12 @@ class UnbiasedBatchNorm(nnx.BatchNorm):
         return y
 
 
+def global_max_pool(x: Array) -> Array:
+    """Return the largest value of each map: (N, H, W, C) to (N, C)."""
+    # The gradient of `jnp.max` may miss the maximum: XLA rounds what it computes again.
+    return nnx.max_pool(x, x.shape[1:3]).squeeze((1, 2))
+
+
 class ConvBN(nnx.Module):
     """Convolution, batch normalisation and ReLU."""
 
@@ -173,7 +179,7 @@ class Merges(nnx.Module):
         x = self.gated(x)  # (N, 9, 8, 16)
         x = self.sum(x)  # (N, 9, 8, 16)
         x = self.product(x)  # (N, 9, 8, 8)
-        x = x + x.max((1, 2))[:, None, None]  # (N, 9, 8, 8)
+        x = x + global_max_pool(x)[:, None, None]  # (N, 9, 8, 8)
         return nnx.relu(x)  # (N, 9, 8, 8)
 
 

@@ -15,8 +15,7 @@ _HASTE = {
     "xla_cpu_use_fusion_emitters": False,
 }
 #: How far a program is optimised, by whether it has gradients. Level 0 compiles three times as
-#: fast, but below XLA's own level, 3, the elements of a map can be computed again with other
-#: rounding, differ from their maximum, and leave it without a gradient, or with that of another.
+#: fast; gradients are compiled at XLA's own level, at which users find them.
 _LEVELS = {False: 0, True: 3}
 
 
