@@ -8,6 +8,7 @@ import random
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -20,7 +21,9 @@ import incgen
 from incgen.graph.nodes import Graph
 from incgen.language.ops import WORDS
 from incgen.verify import drawing, figures, inputs, structure, surroundings
+from incgen.verify.models import Models
 from incgen.verify.places import Places
+from incgen.verify.record import Record
 from incgen.verify.reference import Reference
 from incgen.verify.runners import keras as keras_runner
 from incgen.verify.runners import torch as torch_runner
@@ -355,3 +358,14 @@ def test_shapes_of_blocks_on_vectors(shape: str, right: bool) -> None:
     messages = {path: message for _, path, message in figures.messages(graph, docs, Places(graph))}
 
     assert (messages["a"] == "") is right
+
+
+def test_what_lies_in_front_of_many_residual_blocks_is_found_once(tmp_path: Path) -> None:
+    """A million ways lead from the last of twenty additions to the first."""
+    adds = "\n".join(f"    a{n}: add {{ identity; relu -> tanh }}" for n in range(20))
+    spec = f"network n {{\n    input 2x2 1\n    stem: relu\n{adds}\n}}"
+    graph = incgen.compile_spec("n.inc", text=spec)
+    models = Models(graph, {}, {}, dtype="float64", seed=0, batch=1, folder=tmp_path)
+    record = Record(models)
+
+    assert [*record._before("a19", {"stem"})] == ["stem"]

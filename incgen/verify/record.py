@@ -76,12 +76,15 @@ class Record:
         """Yield the nearest compared places in front of one."""
         nodes, number = self.models.graph.nodes, self.places.node_of(path)
         left = list(nodes[number].inputs) if number is not None else []
+        seen = set[int]()  # many ways lead back through the blocks of a residual network
         while left:
-            node = nodes[left.pop()]
-            if node.path in compared:
-                yield node.path
+            if (number := left.pop()) in seen:
+                continue
+            seen.add(number)
+            if nodes[number].path in compared:
+                yield nodes[number].path
             else:
-                left += node.inputs
+                left += nodes[number].inputs
 
     def keys(self, rung: int, what: str, name: str, stated: set[str], found: set[str]) -> None:
         """Check that a target has exactly what the spec states, which may be nothing."""
