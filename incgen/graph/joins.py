@@ -129,7 +129,8 @@ def _matching(kind: str, branches: Sequence[_Branch], use: Use | None) -> Help |
         strided = (n for before, n in small.layers if n.shape.height != before.height)
         ops = dict.fromkeys(f"{n.op} {n.args.window}" for n in strided if "window" in n.args)
         by = listed([*ops]) if 0 < len(ops) < 3 else f"a stride of {ratio}"
-        return Help(f"{small.name} is smaller by {by}: give {large.name} the same stride")
+        either = f"give {large.name} the same stride, or {small.name} a stride of 1"
+        return Help(f"{small.name} is smaller by {by}: {either}")
     if ratio == 1:  # the value itself is what a shortcut adapts
         small, large = sorted(branches, key=lambda b: -len(b.layers))
     channels = _written_channels(small, use)
