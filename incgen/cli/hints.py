@@ -11,7 +11,7 @@ import click
 from incgen.base.suffixes import Kind, kind_of
 
 #: What is called otherwise elsewhere, in the words of a command line here.
-_COMMANDS: Mapping[str, str] = {
+COMMANDS: Mapping[str, str] = {
     "build": "codegen compile emit generate make translate",
     "build --recipe NAME": "fit train",
     "build --target onnx": "export onnx",
@@ -25,7 +25,8 @@ _COMMANDS: Mapping[str, str] = {
     "verify": "prove test",
     "weights import": "convert load",
 }
-_OF_WEIGHTS: Mapping[str, str] = {
+#: The same for the commands of `incgen weights`.
+OF_WEIGHTS: Mapping[str, str] = {
     "weights export": "save",
     "weights import": "convert load",
     "weights init": "create make new",
@@ -41,12 +42,11 @@ _OPTIONS: Mapping[tuple[str, str], str] = {
 }
 
 
-def command(name: str, known: Collection[str], *, weights: bool = False) -> str:
+def command(name: str, known: Collection[str], synonyms: Mapping[str, str]) -> str:
     """Return how an unknown command is called here, as the end of a sentence; or ""."""
     from incgen.base.help import near
 
-    table = _OF_WEIGHTS if weights else _COMMANDS
-    here = next((here for here, words in table.items() if name.lower() in words.split()), None)
+    here = next((here for here, words in synonyms.items() if name.lower() in words.split()), None)
     meant = f"here it is `incgen {here}`" if here else near(name, known)
     return f": {meant}" if meant else ""
 

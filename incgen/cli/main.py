@@ -20,7 +20,7 @@ from incgen.base.diagnostics import SpecError
 from incgen.base.ending import as_exceptions, exit_code
 from incgen.base.version import VERSION
 from incgen.cli.options import FAULTS, HELP, OK, USAGE, examples
-from incgen.cli.pages import refuse_unknown, write_beside
+from incgen.cli.pages import Commands, write_beside
 from incgen.cli.reports import exit_code_of, failed, report_faults
 from incgen.cli.terminal import close_output, say
 
@@ -54,7 +54,7 @@ GROUPS = {
 _COMMANDS = {name: place for group in GROUPS.values() for name, place in group.items()}
 
 
-class _Commands(click.Group):
+class _Commands(Commands):
     """A group that imports commands on demand, because start-up is most of the time of a build."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -68,13 +68,6 @@ class _Commands(click.Group):
         module, name = _COMMANDS[cmd_name]
         command: click.Command = getattr(import_module(module), name)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command; say what was probably meant by one that there is not."""
-        refuse_unknown(self, ctx, args[0])
-        return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands by what they are for; the options are in the line of the usage."""

@@ -68,31 +68,32 @@ class Page(click.Command):
                 _write(formatter, rows)
 
 
-class Pages(Page, click.Group):
-    """A group of commands that have pages."""
+class Commands(click.Group):
+    """A group that says what was probably meant by a command that it does not have."""
 
-    command_class = Page
+    #: What its commands are called elsewhere, in the words of a command line here
+    synonyms: Mapping[str, str] = hints.COMMANDS
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find a command; say what was probably meant by one that there is not."""
-        refuse_unknown(self, ctx, args[0], weights=True)
+        """Find a command."""
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"there is no command `{name}`{hints.command(name, known, self.synonyms)}")
         return super().resolve_command(ctx, args)
+
+
+class Pages(Page, Commands):
+    """A group of commands that have pages."""
+
+    command_class = Page
+    synonyms = hints.OF_WEIGHTS  # no other commands are in a group of their own
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, and then the commands."""
         super().format_options(ctx, formatter)
         self.format_commands(ctx, formatter)
-
-
-def refuse_unknown(
-    group: click.Group, context: click.Context, name: str, *, weights: bool = False
-) -> None:
-    """Stop if a group has no command of a name; those of weights have synonyms of their own."""
-    known = group.list_commands(context)
-    if name not in known and not name.startswith("-") and not context.resilient_parsing:
-        context.fail(f"there is no command `{name}`{hints.command(name, known, weights=weights)}")
 
 
 def _beside(flag: str, options: Mapping[str, click.Option]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +34,11 @@ def weights() -> None:
 
 def _safetensors(context: click.Context, option: click.Parameter, given: str) -> str:
     """Refuse the name of a weights file that says another format."""
-    end = Path(given).suffix.lower()
-    if end != ".safetensors" and kind_of(Path(given)) is not None:
+    end, kind = Path(given).suffix.lower(), kind_of(Path(given))
+    if end != ".safetensors" and kind is not None:
         how = f"incgen writes .safetensors, and `{end}` is something else"
         other = "; `incgen weights export` writes those of frameworks"
-        more = other if kind_of(Path(given)) is Kind.WEIGHTS else ""
+        more = other if kind is Kind.WEIGHTS else ""
         raise click.BadParameter(f"`{given}`: {how}{more}")
     return given
 
@@ -48,17 +49,10 @@ def _in_order(checkpoint: str, spec: str) -> None:
         raise click.UsageError(f"the spec comes last: write `{spec} {checkpoint}`")
 
 
-_output_file = click.option(
-    "--output", "-o", metavar="FILE", required=True, help="The file to write."
+_output = partial(
+    click.option, "--output", "-o", metavar="FILE", required=True, help="The file to write."
 )
-_output_weights = click.option(
-    "--output",
-    "-o",
-    metavar="FILE",
-    required=True,
-    callback=_safetensors,
-    help="The file to write.",
-)
+_output_file, _output_weights = _output(), _output(callback=_safetensors)
 _force = click.option("--force", is_flag=True, help="Overwrite a file that incgen did not write.")
 _force_over_any = click.option("--force", is_flag=True, help="Overwrite an existing file.")
 

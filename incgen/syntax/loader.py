@@ -6,7 +6,6 @@ nothing else: a spec from elsewhere cannot reach the rest of the disk.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -313,7 +312,7 @@ def _not_utf8(data: bytes, at: int, name: str, span: Span | None, which: str) ->
 def _one_that_is_there(path: Path) -> str | None:
     """Return what to type for a missing spec: one beside it, or a shipped one with such a name."""
     name = PurePosixPath(path.as_posix().removeprefix(shipped.PREFIX)).stem
-    made_from = re.sub(r"_(torch|keras|flax)(_train)?$", "", name)  # of a generated file
+    made_from = name.rpartition("_")[0] if kind_of(path) is Kind.SOURCE else ""
     folders = (path.parent, path.parent / "specs", path.parent.parent)
     with suppress(OSError):  # a name too long
         if files := sorted(file.as_posix() for file in path.glob("*.inc")):

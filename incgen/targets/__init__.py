@@ -71,19 +71,12 @@ class Target:
         Raises:
             SpecError: The framework cannot express something; code `unsupported`.
         """
-        self._file(graph, self.style, analysis, documented=False).written_network()
+        file = self._file(graph, self.style, analysis=analysis, documented=False)
+        file.written_network()
 
-    def _file(
-        self,
-        graph: Graph,
-        style: Style,
-        analysis: Analysis | None = None,
-        *,
-        documented: bool = True,
-    ) -> Any:
-        """Return a file of which nothing is written yet."""
-        module = importlib.import_module(self.module)
-        return module.File(graph, style, analysis, documented=documented)
+    def _file(self, graph: Graph, style: Style, **options: Any) -> Any:
+        """Return a file of which nothing is written yet; it takes the options."""
+        return importlib.import_module(self.module).File(graph, style, **options)
 
 
 #: What users write for an ONNX file, beside the names of targets.

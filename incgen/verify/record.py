@@ -67,7 +67,8 @@ class Record:
         shared = pair[0].keys() & pair[1].keys()
         noise = set(limit.lost)
         for key in sorted(shared - noise, key=self._order):
-            of_noise = subject.rung < 3 and not noise.isdisjoint(self._before(key, shared))
+            noisy = noise if subject.rung < 3 else ()
+            of_noise = bool(noisy) and any(place in noisy for place in self._before(key, shared))
             moved = self._compare(subject, key, (pair[0][key], pair[1][key]), limit, of_noise)
             if moved >= measure.HOPELESS:
                 noise.add(key)

@@ -31,7 +31,7 @@ class Uri {
   }
 }
 
-const spec = { languageId: "inc", uri: new Uri("file:///work/net.inc") };
+const spec = { languageId: "inc", uri: new Uri("file:///project/net.inc") };
 const known = {
   EventEmitter: Emitter,
   Uri,
@@ -115,7 +115,7 @@ test("every command of the manifest is registered, and the server is started", (
 });
 
 test("the source beside a spec follows it, and keeps its last version while there are errors", async () => {
-  const uri = "file:///work/net.inc";
+  const uri = "file:///project/net.inc";
   Client.said.set(`incgen.source ${uri} torch`, "import torch  # 1");
   await commands.get("incgen.showTorch")();
   await commands.get("incgen.showKeras")();
@@ -136,7 +136,7 @@ test("the source beside a spec follows it, and keeps its last version while ther
 });
 
 test("the drawing beside a spec follows it, and is there once", async () => {
-  const uri = "file:///work/net.inc";
+  const uri = "file:///project/net.inc";
   Client.said.set(`incgen.drawing ${uri} light`, "<svg>1</svg>");
   await commands.get("incgen.showDrawing")();
   const [panel] = panels;

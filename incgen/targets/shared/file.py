@@ -17,7 +17,7 @@ from incgen.language.printing import python
 from incgen.resolve import definitions as df
 from incgen.targets.shared.analysis import Analysis
 from incgen.targets.shared.code import Code, Node, within
-from incgen.targets.shared.render import MODULE, Printer
+from incgen.targets.shared.render import Printer
 from incgen.targets.shared.scopes import Names, parameters
 from incgen.targets.shared.style import Style
 from incgen.targets.shared.symbols import Unknown
@@ -128,12 +128,12 @@ class File(ABC):
             return self.printer.file(self.view())
 
     def draft(self) -> str:
-        """Return the text of the file as templates write it: its layout is ruff's task.
+        """Return the text of the file as templates write it, before it is laid out.
 
         Raises:
             SpecError: Something cannot be expressed; code `unsupported` or `undecided`.
         """
-        return self.printer.templates.file({**self.printer.given, **self.view()}, MODULE)
+        return self.printer.draft(self.view())
 
     def free(self, *wanted: str) -> str:
         """Take a name for a class or function: the first that nothing else has."""

@@ -80,6 +80,10 @@ class Printer:
         """Return whether the target has a macro, for instance for a variant of an op."""
         return macro in (macro_names(self.target) if self.own is None else self.macros)
 
+    def draft(self, view: Mapping[str, Any], template: str = MODULE) -> str:
+        """Print a whole file as its template writes it, before it is laid out."""
+        return self.templates.file({**self.given, **view}, template)
+
     def file(
         self,
         view: Mapping[str, Any],
@@ -93,7 +97,7 @@ class Printer:
             template: The name of the template.
             beside: Modules that stand beside the file.
         """
-        source = self.templates.file({**self.given, **view}, template)
+        source = self.draft(view, template)
         try:
             return formatted(source, self.width, beside)
         except SyntaxError as error:

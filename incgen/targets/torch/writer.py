@@ -15,7 +15,7 @@ from incgen.targets.shared.classes.scope import Scope
 from incgen.targets.shared.classes.writer import ClassWriter
 from incgen.targets.shared.code import Bind, Branches, Code, Node, Op, Run
 from incgen.targets.shared.file import File
-from incgen.targets.shared.symbols import Symbol, Unknown
+from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import Place
 from incgen.targets.shared.values import TRUE, ZERO
 from incgen.targets.shared.writer import Flow
@@ -69,10 +69,8 @@ class TorchWriter(ClassWriter):
 
     def constructor(self, instance: df.Instance, shape: Symbol, path: Path) -> Code:
         module = super().constructor(instance, shape, path)
-        try:
+        with self.known_at(instance.span):
             starts = self.kernel_starts(instance, shape, path)
-        except Unknown as error:
-            self.unknown(instance.span, error)
         return self.begun(module, starts, path, instance.definition.name)
 
     def kernel_starts(self, instance: df.Instance, shape: Symbol, path: Path) -> list[Start]:

@@ -29,7 +29,7 @@ from incgen.targets.shared.code import (
 from incgen.targets.shared.elements import flag_name, only, slot_of, unwrapped
 from incgen.targets.shared.outputs import EITHER
 from incgen.targets.shared.shaping import SETTLED
-from incgen.targets.shared.symbols import Symbol, Unknown
+from incgen.targets.shared.symbols import Symbol
 from incgen.targets.shared.units import unit_arguments
 from incgen.targets.shared.writer import Flow
 
@@ -154,10 +154,8 @@ class Bodies(Modules):
             given = unit_arguments(self.unit)
             if self.unit.same:
                 given["pad"] = EITHER
-        try:
+        with self.known_at(element.span):
             return self.shaper.element(element, shape, self.shapes(), given)
-        except Unknown as error:
-            self.unknown(element.span, error)
 
     def op(self, call: df.OpCall, flow: Flow, variable: str) -> Flow:
         """Write an op: a module if it has parameters, a mode or a label, else a function."""
@@ -242,10 +240,8 @@ class Bodies(Modules):
         """Return the conditions and bodies of an `if` chain; the last has no condition."""
         sides: list[tuple[Expression | None, df.Body | None]] = []
         while True:
-            try:
+            with self.known_at(element.span):
                 condition = self.formula(element.condition, shape)
-            except Unknown as error:
-                self.unknown(element.span, error)
             known = ex.literal(condition)
             if known is None:
                 sides.append((condition, element.then))

@@ -43,7 +43,7 @@ from incgen.targets.shared.code import (
 )
 from incgen.targets.shared.elements import only, part_name, single, unwrapped
 from incgen.targets.shared.file import Form
-from incgen.targets.shared.symbols import AXES, Symbol, Unknown, parameters_for, sizes_of
+from incgen.targets.shared.symbols import AXES, Symbol, parameters_for, sizes_of
 from incgen.targets.shared.units import UnitForm
 from incgen.targets.shared.uses import border_of
 from incgen.targets.shared.values import ZERO, Args, Sides, window
@@ -110,10 +110,8 @@ class Modules(Scope):
     def constructor(self, instance: df.Instance, shape: Symbol, path: Path) -> Code:
         """Return the constructor of a unit or block for its place."""
         form = self.file.form(instance.definition, shape.is_map)
-        try:
+        with self.known_at(instance.span):
             given = self.given(instance, shape)
-        except Unknown as error:
-            self.unknown(instance.span, error)
         return self.construct(form, given, shape, instance.span)
 
     def construct(
@@ -121,10 +119,8 @@ class Modules(Scope):
     ) -> Construct:
         """Return a constructor call: the sizes of the input come first."""
         own = {f"in_{axis}": axis for axis in AXES}
-        try:
+        with self.known_at(span):
             sizes = [shape.size(own[s]) if s in own else given[s] for s in form.sizes]
-        except Unknown as error:
-            self.unknown(span, error)
         return self.call(form, given, sizes)
 
     def usual_padding(self, unit: UnitForm) -> Expression:
@@ -174,13 +170,11 @@ class Modules(Scope):
         form, written = writer.part_class(part, shapes)
         self.file.written.append(written)
         given: dict[str, Code] = {f.name: ex.Parameter(f.name) for f in inner.parameters}
-        try:
+        with self.known_at(element.span):
             for label, value in outer.items():
                 for size, axis in zip(sizes_of(captured[label]), AXES, strict=True):
                     if size in form.sizes:
                         given[size] = value.size(axis)
-        except Unknown as error:
-            self.unknown(element.span, error)
         return self.construct(form, given, shape, element.span)
 
     def part_definition(self, part: Part) -> df.Definition:
@@ -321,11 +315,9 @@ class Modules(Scope):
     def repeated(self, repeat: df.Repeat, shape: Symbol, path: Path) -> Code:
         """Return a repeat: one module for each iteration, with formulas for what changes."""
         with self.variables.loop() as variable:
-            try:
+            with self.known_at(repeat.span):
                 count = self.formula(repeat.count, shape)
                 progress = self.shaper.progress(repeat, shape, {}, ex.Name(variable))
-            except Unknown as error:
-                self.unknown(repeat.span, error)
             if progress.change is not None:
                 return self.part(repeat, shape, path)
             inner = (*path, ex.Name(variable))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
-from typing import NoReturn, TypeVar
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from incgen.base.source import Span
 from incgen.language import expressions as ex
@@ -42,6 +42,24 @@ T = TypeVar("T")
 _READABLE = 5
 #: Numbers that one parameter can be.
 _MOST_SIDES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A context in which every size has a formula; a generator would be slower to enter."""
+
+    scope: Scope
+    span: Span  #: The place that needs the sizes
+
+    def __enter__(self) -> None:
+        """Begin it."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Report a size without a formula."""
+        if isinstance(error, Unknown):
+            framework = self.scope.file.framework
+            message = f"{framework} needs a size here when the model is built: {error}"
+            self.scope.unsupported(self.span, message, error.help)
 
 
 class Scope(Uses):
@@ -87,11 +105,9 @@ class Scope(Uses):
         self.values = Names({"x"}, file.names)
         self.attributes = Names(MODULE_ATTRIBUTES | names_in(definition.body))
 
-    def unknown(self, span: Span, error: Unknown) -> NoReturn:
-        """Report a size that is needed at a place but has no formula."""
-        framework = self.file.framework
-        message = f"{framework} needs a size here when the model is built: {error}"
-        self.unsupported(span, message, error.help)
+    def known_at(self, span: Span) -> _Known:
+        """Report a size that is needed inside but has no formula."""
+        return _Known(self, span)
 
     # ------------------------------------------------------------ parameters
 
@@ -160,7 +176,7 @@ class Scope(Uses):
 
     def layer(self, call: df.OpCall, shape: Symbol) -> Layer:
         """Return an op as a module."""
-        try:
+        with self.known_at(call.span):
             args, place = self.arguments(call, shape), self.place(call, shape)
             known = self.op_layer(call, args, place)
             if place.unit is None or not place.unit.same:
@@ -173,8 +189,6 @@ class Scope(Uses):
             same = self.op_layer(call, {**args, "pad": SAME}, place)
             is_word = ex.Call("isinstance", (PADDING, ex.Name("str")))
             return replace(known, module=Chosen(is_word, same.module, known.module))
-        except Unknown as error:
-            self.unknown(call.span, error)
 
     @abstractmethod
     def op_layer(self, call: df.OpCall, args: dict[str, df.ArgumentValue], place: Place) -> Layer:

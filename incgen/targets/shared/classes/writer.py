@@ -28,7 +28,7 @@ from incgen.targets.shared.code import (
 )
 from incgen.targets.shared.elements import unwrapped
 from incgen.targets.shared.file import Form
-from incgen.targets.shared.symbols import Symbol, Unknown, sizes_of
+from incgen.targets.shared.symbols import Symbol, sizes_of
 from incgen.targets.shared.values import as_float, one_of_equal
 from incgen.targets.shared.writer import Flow
 
@@ -188,12 +188,10 @@ class ClassWriter(Bodies):
         init, self.init = self.init, []
         self.level += 1
         with self.variables.loop() as variable:
-            try:
+            with self.known_at(repeat.span):
                 count = self.formula(repeat.count, flow.shape)
                 before = self.shapes()
                 progress = self.shaper.progress(repeat, flow.shape, before, ex.Name(variable))
-            except Unknown as error:
-                self.unknown(repeat.span, error)
             with self.inside():
                 built = self.side(repeat.body, progress.before, (ex.Name(variable),))
         self.append(built.module)
